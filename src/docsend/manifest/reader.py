@@ -247,7 +247,7 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults) -> Manifest:
 
 
 def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults) -> Row:
-    number, cells, cell_problems = line
+    number, cells, cell_problems = line[:3]
     problems = _cell_count_problems(number, cells, columns) if len(cells) != len(columns) else []
     if cell_problems:
         problems += [

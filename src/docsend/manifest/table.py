@@ -13,7 +13,7 @@ from docsend.i18n import Message
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 MAX_BYTES = 50 * 2**20
 MAX_ROWS = 100_000
@@ -28,12 +28,22 @@ class CellProblem(NamedTuple):
     hint: Message | None = None
 
 
+_NO_LINKS: Mapping[int, str] = {}
+
+
 class TableRow(NamedTuple):
-    """A row: its number as a spreadsheet shows it, its cells, and the problems of single cells."""
+    """A row: its number as a spreadsheet shows it, its cells, and the problems of single cells.
+
+    `numeric` contains the columns, counted from 0, whose cells are numbers in a workbook; a spreadsheet may
+    have removed zeros from these, and from no others. It is None where this is not known, as in CSV. `links`
+    maps a column to the path of the file that its cell links to, if the cell shows something else.
+    """
 
     number: int
     cells: list[str]
     problems: tuple[CellProblem, ...] = ()
+    numeric: frozenset[int] | None = None
+    links: Mapping[int, str] = _NO_LINKS
 
     @property
     def is_empty(self) -> bool:
