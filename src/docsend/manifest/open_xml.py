@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import re
 import warnings
 import zipfile
@@ -217,15 +216,11 @@ class _Workbook:
             else:  # cells may be stored in any order
                 cells[column] = text
         problems += [_formula_problem(number, column) for column in sorted(facts.unresolved.get(number, ()))]
-        links = facts.links.get(number)
         numbers = frozenset(numeric)
-        return TableRow(
-            number,
-            cells,
-            tuple(problems),
-            self._numeric.setdefault(numbers, numbers),  # most rows have the same ones
-            _useful_links(links, cells) if links else {},
-        )
+        numbers = self._numeric.setdefault(numbers, numbers)  # most rows have the same ones
+        row = TableRow(number, cells, tuple(problems), numbers)
+        links = facts.links.get(number)
+        return row._replace(links=_useful_links(links, cells)) if links else row
 
     def _zero_format(self, style: int) -> str | None:
         if style not in self._zero_formats:
@@ -280,9 +275,10 @@ def _computes_all(reader: Any) -> bool:
 
 def _useful_links(links: Mapping[int, str], cells: list[str]) -> Mapping[int, str]:
     """Return the links of cells that show something other than a path."""
-    shown = dict(itertools.zip_longest(range(len(cells)), cells, fillvalue=""))
     return {
-        column: path for column, path in links.items() if not _LOOKS_LIKE_PATH.match(shown.get(column, ""))
+        column: path
+        for column, path in links.items()
+        if not _LOOKS_LIKE_PATH.match("".join(cells[column : column + 1]))
     }
 
 
