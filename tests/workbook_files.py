@@ -46,7 +46,7 @@ def book(*rows: Sequence[object], head: Sequence[str] = HEAD, name: str = "Payro
     return result
 
 
-def row(number: int = 1, **changes: object) -> list[object]:
+def row(number: int = 1, /, **changes: object) -> list[object]:
     """Return a good row with some of its cells changed."""
     cells: dict[str, object] = dict(
         zip(
@@ -65,6 +65,11 @@ def change(content: bytes, changes: Mapping[str, Callable[[bytes], bytes] | byte
     for name, new in changes.items():
         members[name] = new if isinstance(new, bytes) else new(members[name])
     return pack(members)
+
+
+def with_password() -> bytes:
+    """Return the beginning of an encrypted workbook, and the name of its stream."""
+    return bytes.fromhex("D0CF11E0A1B11AE1") + bytes(504) + "EncryptedPackage".encode("utf-16-le")
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:

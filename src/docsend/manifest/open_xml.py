@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _STRICT = "http://purl.oclc.org/ooxml/"  # the namespaces of the variant Strict Open XML
 _ROW = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}row"
 _COMPUTE_ALL = re.compile(rb"""\bfullCalcOnLoad\s*=\s*["'](?:1|true)["']""")
+_DAMAGED_SHEET = Message("one of its sheets is damaged")
 # Something in a folder, or with an extension.
 _LOOKS_LIKE_PATH = re.compile(r".*(?:[/\\]|\.[A-Za-z]\w{1,4}\s*$)", re.DOTALL)
 
@@ -60,7 +61,7 @@ def open_table(content: bytes, label: Message, wanted: str | None) -> Table:
     """
     _refuse_document_types(content)
     workbook = _Workbook(content)
-    with _reporting(Message("one of its sheets is damaged")):
+    with _reporting(_DAMAGED_SHEET):
         sheet, header = sheets.choose(
             [place.sheet for place in workbook.places], workbook.find_header, wanted, label
         )
@@ -161,7 +162,7 @@ class _Workbook:
         """
         number = 0
         try:
-            with _reporting(Message("")):
+            with _reporting(_DAMAGED_SHEET):
                 for row in self._rows(sheet, facts):
                     number = row.number
                     row.cells.extend([""] * (width - len(row.cells)))
