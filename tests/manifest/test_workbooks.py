@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import pickle
+import random
 import re
 import subprocess
 import time
@@ -504,6 +506,26 @@ def test_a_cell_that_cannot_be_read_ends_the_table_with_its_place() -> None:
         {SHEET: lambda part: re.sub(rb'(<c r="F25" t="s"><v>)\d+', rb"\g<1>99999", part)},
     )
     assert refusal(content)[:2] == (Code.MANIFEST_MALFORMED, "cannot read the workbook beyond row 24")
+
+
+@pytest.mark.parametrize("form", ["Excel", "OpenDocument"])
+def test_a_workbook_that_is_damaged_anywhere_is_read_or_refused(form) -> None:
+    content = (xlsx if form == "Excel" else workbook_files.ods)(row())
+    chance = random.Random(form)
+    for _ in range(40):
+        damaged = bytearray(content)
+        for _ in range(chance.randint(1, 6)):
+            damaged[chance.randrange(4, len(damaged))] = chance.randrange(256)
+        with contextlib.suppress(InvalidSubmission):
+            list(table(bytes(damaged)).rows())
+
+
+def test_damage_in_a_part_that_nobody_needs_does_not_matter(read) -> None:
+    content = change(xlsx(row()), {"xl/worksheets/picture.png": b"picture" * 50})
+    place = content.index(b"picture.png") + 15
+    damaged = content[:place] + bytes(4) + content[place + 4 :]
+    assert cells(read(damaged), "reference") == ["client 1"]
+    assert read(damaged).warnings == ()
 
 
 def without_fills(content: bytes) -> bytes:

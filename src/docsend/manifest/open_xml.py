@@ -76,11 +76,9 @@ def open_table(content: bytes, label: Message, wanted: str | None) -> Table:
 
 def is_strict(content: bytes) -> bool:
     """Return whether a workbook is in the variant Strict Open XML, which openpyxl does not read."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open("xl/workbook.xml") as source:
-            return sheet_facts.root_name(source).startswith(_STRICT)
-    except (KeyError, HasDocumentType):
-        return False
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, contextlib.suppress(HasDocumentType):
+        return _root_name(archive, "xl/workbook.xml").startswith(_STRICT)
+    return False
 
 
 def _refuse_document_types(content: bytes) -> None:
@@ -88,13 +86,26 @@ def _refuse_document_types(content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for name in archive.namelist():
-                with archive.open(name) as source:
-                    sheet_facts.root_name(source)
+                _root_name(archive, name)
     except HasDocumentType as error:
         message = Message("the workbook contains a document type, which no spreadsheet program writes")
         hint = Message("open it in a spreadsheet program and save it again")
         problem = Problem(Code.MANIFEST_MALFORMED, message, hint)
         raise InvalidSubmission.from_manifest_problems([problem]) from error
+
+
+def _root_name(archive: zipfile.ZipFile, name: str) -> str:
+    """Return the name of a member's root element, or "" if there is none or the member is damaged.
+
+    Raise HasDocumentType if its XML has a document type.
+    """
+    try:
+        with archive.open(name) as source:
+            return sheet_facts.root_name(source)
+    except HasDocumentType:
+        raise
+    except Exception:  # noqa: BLE001 - of a dozen different ones; whoever needs the member will report it
+        return ""
 
 
 @contextlib.contextmanager

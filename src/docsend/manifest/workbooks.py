@@ -6,17 +6,20 @@ cannot open, with python-calamine.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.codes import Code
-from docsend.errors import InvalidSubmission, UsageError
+from docsend.errors import DocsendError, InvalidSubmission, UsageError
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from docsend.manifest.table import Table
 
 _ZIP = b"PK\x03\x04"
@@ -96,17 +99,14 @@ def _identify_zip(content: bytes, label: Message) -> _Format:
 
     if content.count(_ZIP_ENTRY) > _MAX_MEMBERS:
         raise _too_large(label)
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if _is_bomb(members):
-                raise _too_large(label)
-            if _has_password(archive):
-                raise limited_workbooks.password_problem()
-            names = set(archive.namelist())
-            kind = _beginning(archive, "mimetype") + _beginning(archive, "[Content_Types].xml")
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError) as error:
-        raise _cannot_read(Message("it is damaged")) from error
+    with _reporting_damage(), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if _is_bomb(members):
+            raise _too_large(label)
+        if _has_password(archive):
+            raise limited_workbooks.password_problem()
+        names = set(archive.namelist())
+        kind = _beginning(archive, "mimetype") + _beginning(archive, "[Content_Types].xml")
     if b"opendocument.spreadsheet" in kind:
         return _ODS
     if "xl/workbook.bin" in names:
@@ -114,6 +114,17 @@ def _identify_zip(content: bytes, label: Message) -> _Format:
     if b"spreadsheetml" in kind:
         return _STRICT if open_xml.is_strict(content) else _XLSX
     raise _not_a_workbook(label)
+
+
+@contextlib.contextmanager
+def _reporting_damage() -> Iterator[None]:
+    """Turn any error of zipfile into InvalidSubmission: it has no class of its own for damaged archives."""
+    try:
+        yield
+    except DocsendError:
+        raise
+    except Exception as error:
+        raise _cannot_read(Message("it is damaged")) from error
 
 
 def _is_bomb(members: list[zipfile.ZipInfo]) -> bool:
