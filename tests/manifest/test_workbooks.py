@@ -162,6 +162,18 @@ def test_texts_in_a_table_of_their_own_are_read() -> None:
     assert list(table(with_shared_texts(content)).rows()) == list(table(content).rows())
 
 
+def test_a_workbook_with_macros_is_read_like_any_other() -> None:
+    old, new = (
+        b"vnd.openxmlformats-officedocument.spreadsheetml.sheet.main",
+        b"vnd.ms-excel.sheet.macroEnabled.main",
+    )
+    content = xlsx(row())
+    with_macros = change(content, {"[Content_Types].xml": lambda part: part.replace(old, new)})
+    assert with_macros != content
+    assert table(with_macros).warnings == ()
+    assert table_rows(with_macros) == table_rows(content)
+
+
 def test_numbers_are_told_apart_from_texts_and_dates() -> None:
     day = dt.date(2026, 11, 1)
     (only,) = table_rows(xlsx(row(to=True, subject=18.0, category="18", type=day, id=18)))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _STRICT = "http://purl.oclc.org/ooxml/"  # the namespaces of the variant Strict Open XML
 _ROW = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}row"
+_HYPERLINK = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink"
 _COMPUTE_ALL = re.compile(rb"""\bfullCalcOnLoad\s*=\s*["'](?:1|true)["']""")
 _DAMAGED_SHEET = Message("one of its sheets is damaged")
 # Something in a folder, or with an extension.
@@ -261,8 +262,8 @@ class _Workbook:
                 return {}
             return {
                 each.Id: each.Target
-                for each in get_dependents(archive, path)
-                if each.TargetMode == "External" and each.Type.endswith("/hyperlink")
+                for each in get_dependents(archive, path).find(_HYPERLINK)
+                if each.TargetMode == "External"
             }
 
 
