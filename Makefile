@@ -40,7 +40,7 @@ test-lowest: $(VENV)/.dev
 	$(PIP) install uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-header --no-annotate \
-	    --extra sandbox --extra excel --extra pdf --extra documents pyproject.toml \
+	    --extra sandbox --extra tables --extra pdf --extra documents pyproject.toml \
 	    --output-file $(LOWEST)/lowest.txt
 	$(BIN)/uv pip install --quiet --python $(LOWEST) --no-verify-hashes -r requirements/dev.lock \
 	    --override $(LOWEST)/lowest.txt
@@ -126,7 +126,7 @@ lock: $(VENV)/.dev
 	for name in run dev; do \
 	    extra=$$([ $$name = dev ] && echo --extra documents requirements/dev.in); \
 	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	        --no-emit-index-url --no-header --no-annotate --extra sandbox --extra excel --extra pdf \
+	        --no-emit-index-url --no-header --no-annotate --extra sandbox --extra tables --extra pdf \
 	        pyproject.toml requirements/build.in $$extra --output-file requirements/$$name.lock; \
 	done
 

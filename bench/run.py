@@ -23,6 +23,7 @@ import servers
 import startups
 import submission_forms
 import venvs
+import workbooks
 from clock import warm_up
 from report import Section
 from submissions import Submissions, find_program
@@ -179,6 +180,16 @@ def _checks(bench: _Bench) -> Section:
     )
 
 
+def _workbooks(bench: _Bench) -> Section:
+    return workbooks.section(
+        bench.installed.with_tables.python,
+        bench.folder,
+        bench.environment,
+        bench.rounds,
+        quick=bench.is_quick,
+    )
+
+
 def _documents(bench: _Bench) -> Section:
     older = bench.installed.older
     return documents.section(
@@ -221,6 +232,7 @@ _SECTIONS: dict[str, Callable[[_Bench], Section]] = {
     "forms": _submission_forms,
     "batches": _batches,
     "checks": _checks,
+    "workbooks": _workbooks,
     "documents": _documents,
     "ledger": _ledger,
 }

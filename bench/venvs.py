@@ -25,6 +25,7 @@ _INTERPRETER = f"{sys.version} {sys.base_prefix}"
 _OTHERS = re.compile(r"PYTHON|DOCSEND_|XDG_|TWINE_|HF_|AWS_|IA_|.*_proxy$|SSL_CERT", re.IGNORECASE)
 # The last commit that used its own sockets and three requests for each submission.
 OLDER_COMMIT = "b3c59d7"
+_NAMES = ("plain", "with-sandbox", "with-tables")
 _PACKAGES = ("docsend", "typer", "httpx", "h11", "anyio", "starlette", "uvicorn", "click")
 
 
@@ -57,13 +58,14 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Venvs:
-    """`plain` is the wheel without extras, `with_sandbox` the wheel with the extra `sandbox`.
+    """`plain` is the wheel without extras, `with_sandbox` and `with_tables` those with an extra.
 
     `older` is the wheel of the older commit, or None if git does not have it.
     """
 
     plain: Environment
     with_sandbox: Environment
+    with_tables: Environment
     older: Environment | None
     pip: str
 
@@ -82,8 +84,8 @@ def prepare_environments() -> Venvs:
     if not stamp_file.exists() or stamp_file.read_text("ascii") != stamp:
         _build()
         stamp_file.write_text(stamp, "ascii")
-    plain, with_sandbox = Environment(_CACHE / "plain"), Environment(_CACHE / "with-sandbox")
-    found = Venvs(plain, with_sandbox, older_environment(), _pip_version())
+    plain, with_sandbox, with_tables = (Environment(_CACHE / name) for name in _NAMES)
+    found = Venvs(plain, with_sandbox, with_tables, older_environment(), _pip_version())
     if "click" in found.plain.versions():
         raise SystemExit("the plain environment has click in it: httpx would be slower than for users")
     return found
@@ -142,13 +144,14 @@ def _stamp() -> str:
 
 
 def _build() -> None:
-    for old in ("plain", "with-sandbox"):
+    for old in _NAMES:
         shutil.rmtree(_CACHE / old, ignore_errors=True)
     for wheel in _CACHE.glob("docsend-*.whl"):
         wheel.unlink()
     _run_pip("wheel", "--no-deps", "--wheel-dir", str(_CACHE), str(ROOT))
     (wheel,) = _CACHE.glob("docsend-*.whl")
-    for name, what in (("plain", str(wheel)), ("with-sandbox", f"{wheel}[sandbox]")):
+    wheels = (str(wheel), f"{wheel}[sandbox]", f"{wheel}[tables]")
+    for name, what in zip(_NAMES, wheels, strict=True):
         _run(sys.executable, "-m", "venv", "--without-pip", str(_CACHE / name))
         _run_pip("--python", str(_CACHE / name / "bin" / "python"), "install", what)
 

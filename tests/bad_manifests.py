@@ -13,6 +13,7 @@ from unittest import mock
 
 import pages
 import samples
+import workbook_files
 from docsend.cli.app import main
 
 PART = pages.GeneratedSection(
@@ -55,6 +56,16 @@ def good(n: int = 1, **changes: str) -> str:
 
 def employer(file: str = "900000019", booklet: str = "7", mobile: str = "0501234567") -> str:
     return rows(EMPLOYER.format(file=file, booklet=booklet, mobile=mobile), head=EMPLOYER_HEAD)
+
+
+def _workbook(**changes: object) -> bytes:
+    return workbook_files.xlsx(workbook_files.row(1, **{"documents": "one.pdf", **changes}))
+
+
+def _two_tables() -> bytes:
+    book = workbook_files.book(workbook_files.row(), name="November")
+    book.create_sheet("December").append(HEAD.split(","))
+    return workbook_files.save(book)
 
 
 CASES = (
@@ -105,6 +116,12 @@ CASES = (
     Case("a truncated row of a report", rows("benefits,unemployment", head=f"{HEAD},status"), ("row-malformed",)),
     Case("text in Windows-1252", rows(good(reference="Société")).encode("cp1252"), ("manifest-encoding",)),
     Case("a number in the subject column", rows(good(subject="000000018")), ("unknown-subject",)),
+    Case("a workbook with tables in two sheets", _two_tables(), ("usage",), 2, name="batch.xlsx"),
+    Case("a workbook with an error value", _workbook(reference="#N/A"), ("row-malformed",), name="batch.xlsx"),
+    Case("a workbook with a formula that was never computed", _workbook(reference='="client 1"'), ("row-malformed",), name="batch.xlsx"),
+    Case("a number of which a workbook keeps only 15 digits", _workbook(reference=1234567890123450), ("number-rounded",), name="batch.xlsx"),
+    Case("a workbook with a password", workbook_files.with_password(), ("manifest-malformed",), name="batch.xlsx"),
+    Case("a document of a word processor", workbook_files.pack({"word/document.xml": b""}), ("manifest-malformed",), name="batch.docx"),
     Case("JSON Lines: a member under two names", f'{{{JSON}, "id_number": "012345674", "documents": "one.pdf"}}\n', ("duplicate-column",)),
     Case("JSON Lines: a NUL in a path", f'{{{JSON}, "documents": "a\\u0000.pdf"}}\n', ("row-malformed",)),
     Case("JSON Lines: a lone surrogate", f'{{{JSON}, "documents": "\\ud800.pdf"}}\n', ("row-malformed",)),

@@ -143,6 +143,8 @@ CASES: list[ProblemCase] = [
         "in a manifest: a mobile number without its leading 0",
         causes.manifest_without_zeros,
     ),
+    P(Code.HIDDEN_ROWS, "a workbook with a hidden row", causes.workbook_with_hidden_rows),
+    P(Code.LIMITED_READER, "an OpenDocument spreadsheet", causes.workbook_for_the_limited_reader),
     # -- settings of this machine or the network
     P(Code.CERTIFICATE_AUTHORITY, "a certificate of an unknown authority", causes.over_tls(is_trusted=False)),
     P(Code.CERTIFICATE_NAME, "the certificate of another host", causes.over_tls("documents.example")),

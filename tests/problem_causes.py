@@ -20,14 +20,17 @@ import bad_manifests
 import defective_documents
 import doubles
 import samples
+import workbook_files
 from docsend.checks import decoders, documents, submission_rules
 from docsend.cli.app import main
 from docsend.codes import Code
 from docsend.errors import ExitCode
-from docsend.manifest import table
+from docsend.manifest import reader, table
+from docsend.model.submission import Submission
 from docsend.service import client, responses
 from docsend.service.exchange import TimeLimits
 from docsend.service.http import HttpClient
+from docsend.ui import to_json
 from faults import lab
 from problem_runs import SEND, RunResult, World
 
@@ -95,6 +98,25 @@ def change_while_sending(world: World) -> RunResult:
 def manifest_with_too_many_rows(world: World) -> RunResult:
     world.patch(table, "MAX_ROWS", 2)
     return manifest_rows(bad_manifests.HEAD, *(bad_manifests.good(n) for n in range(3)))(world)
+
+
+def workbook_with_hidden_rows(world: World) -> RunResult:
+    workbook = workbook_files.book(workbook_files.row())
+    workbook.active.row_dimensions[2].hidden = True
+    return _read_workbook(world, workbook_files.save(workbook))
+
+
+def workbook_for_the_limited_reader(world: World) -> RunResult:
+    return _read_workbook(world, workbook_files.ods(workbook_files.row()))
+
+
+def _read_workbook(world: World, content: bytes) -> RunResult:
+    """Check a manifest, and return the warnings about it as a whole."""
+    samples.write(world.folder, "a.pdf", samples.pdf())
+    file = samples.write(world.folder, "batch.xlsx", content)
+    manifest = reader.read(str(file), Submission(), standard_input=lambda: b"")
+    result = world.run("send", "--batch", file, "--dry-run")
+    return RunResult(result.exit_code, [to_json.problem(warning) for warning in manifest.warnings])
 
 
 def encryption_that_is_not_checked(world: World) -> RunResult:

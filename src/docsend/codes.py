@@ -210,6 +210,13 @@ class Code(Enum):
     ZEROS_RESTORED = (
         "zeros-restored", Kind.WARNING, None, "leading zeros that a spreadsheet removed were restored",
     )  # fmt: skip
+    HIDDEN_ROWS = (
+        "hidden-rows", Kind.WARNING, None, "the workbook hides rows, which are sent like all others",
+    )  # fmt: skip
+    LIMITED_READER = (
+        "limited-reader", Kind.WARNING, None,
+        "the workbook's format does not show hidden rows, errors and formulas without results",
+    )  # fmt: skip
 
     # -- refused by the service --------------------------------------------------------------------------
 

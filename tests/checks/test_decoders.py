@@ -373,9 +373,8 @@ def test_a_decoder_that_takes_too_long_is_killed(monkeypatch: pytest.MonkeyPatch
 
 def test_the_child_ends_a_decoder_that_takes_too_long_even_if_nobody_else_does() -> None:
     script = """if True:
-        from docsend.checks import decoder_process
-        decoder_process._REQUEST_LIMIT_S = 1
-        with decoder_process._limited_time():
+        from docsend.isolation import limits
+        with limits.limited_time(1):
             sum(range(10**12))  # holds the interpreter's lock
     """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20, check=False)
@@ -753,7 +752,7 @@ def test_a_decoder_that_hangs_when_it_is_imported_is_killed(
     replace_pikepdf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts = replace_pikepdf("import time; time.sleep(60)")
-    monkeypatch.setattr(decoders, "_START_LIMIT_S", 0.5)
+    monkeypatch.setattr(decoders, "START_LIMIT_S", 0.5)
     started = time.monotonic()
     assert [decode(samples.pdf(), "pdf").outcome for _ in range(5)] == ["gave-up"] * 5
     assert time.monotonic() - started < 5

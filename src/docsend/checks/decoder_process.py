@@ -4,30 +4,27 @@ A request on stdin is a line with the format and the number of bytes, followed b
 stdout is a `Decoded` as a line of JSON. A request of no bytes only imports the decoder of a format. The
 process ends at the end of stdin.
 
-No document can make the process use more than the limits below. The process that started it also kills it
-when a document takes too long; its own limit of time is for the case that nobody is left to do so.
+No document can make the process use more than the limits below, which `isolation.limits` sets.
 """
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import io
 import json
 import os
 import re
-import signal
 import struct
 import sys
 import time
-import warnings
 import zlib
 from typing import TYPE_CHECKING
 
 from docsend.checks.decoders import Decoded
+from docsend.isolation import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import pikepdf
     from PIL import ImageFile
@@ -46,19 +43,14 @@ _PICTURES_LIMIT_S = 1.0
 
 def main() -> None:
     """Reply to requests until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that started this one.
-    _limit_memory()
-    warnings.simplefilter("ignore")
+    replies = limits.start(_MEMORY_BYTES)
     requests = sys.stdin.buffer
-    # Nothing that a decoder prints may get between the replies.
-    replies = os.dup(1)
-    os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError):
         while header := requests.readline().split():
             content = requests.read(size := int(header[1]))
             if len(content) < size:
                 break
-            with _limited_time():
+            with limits.limited_time(_REQUEST_LIMIT_S):
                 decoded = decode(content, header[0].decode("ascii"))
             os.write(replies, json.dumps(decoded).encode("ascii") + b"\n")
             del content
@@ -76,49 +68,6 @@ def decode(content: bytes, format_name: str) -> Decoded:
         return Decoded("gave-up")
     except Exception:  # noqa: BLE001 - a bug of a decoder, which is no proof that the document is damaged
         return Decoded("unsupported")
-
-
-# -- limits ------------------------------------------------------------------------------------------------
-
-
-def _limit_memory() -> None:
-    """Limit the memory of this process, where the system can, and let a crash write nothing to the disk."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _MEMORY_BYTES if most == resource.RLIM_INFINITY else min(_MEMORY_BYTES, most)
-    # macOS refuses a limit below what the process has mapped.
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-@contextlib.contextmanager
-def _limited_time() -> Iterator[None]:
-    """End the process, in the middle of whatever a decoder is doing, if the block takes too long."""
-    # Unlike a signal handler or a thread of Python, this works while a decoder holds the interpreter's lock.
-    faulthandler.dump_traceback_later(_REQUEST_LIMIT_S, exit=True, file=2)
-    _limit_processor_time()
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-
-
-def _limit_processor_time() -> None:
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    limit = int(time.process_time()) + _REQUEST_LIMIT_S + 1
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(
-            resource.RLIMIT_CPU, (limit if most == resource.RLIM_INFINITY else min(limit, most), most)
-        )
 
 
 # -- pictures ----------------------------------------------------------------------------------------------

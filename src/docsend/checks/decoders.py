@@ -3,48 +3,33 @@
 Decoders are large programs in C that read whatever somebody sends. One that crashes, hangs or needs all
 memory does so in the child, which holds no credentials and no other document.
 
-The child (`decoder_process`) starts with the first document and decodes all later ones, one at a time. A
-document reaches it through a pipe, never through a file, an argument or the environment. When this process
-ends, however it ends, the pipe closes, and the child ends.
+The child (`decoder_process`) starts with the first document and decodes all later ones, one at a time.
+`isolation.processes` starts it.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from docsend.isolation.processes import START_LIMIT_S, ChildProcess
 
 Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up"]
 
 # A page of A4 with 600 dots per inch takes less than half a second, and after three seconds the child starts
 # no further page. Only a page that is itself extreme takes longer.
 _DOCUMENT_LIMIT_S = 5.0
-# Starting Python and importing a decoder takes 0.1 to 0.2 s, and some seconds from a cold or a network disk.
-_START_LIMIT_S = 10.0
 _MAX_FAILED_STARTS = 3  # An installation that does not work costs no more than this many attempts.
-_MAX_DOCUMENTS = (
-    500  # Decoders may leak memory. A start every 500 documents takes half a millisecond of each.
-)
-_END_LIMIT_S = 1.0
+# Decoders may leak memory. A start every 500 documents takes half a millisecond of each.
+_MAX_DOCUMENTS = 500
 _MODULE = "docsend.checks.decoder_process"
-# In a process group of its own, or on a console of its own, the child does not receive the terminal's Ctrl-C.
-if sys.platform == "win32":
-    _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW
-    _PROCESS_GROUP = None
-else:
-    _CREATION_FLAGS = 0
-    _PROCESS_GROUP = 0
 
 
 class Decoded(NamedTuple):
@@ -92,25 +77,12 @@ def close() -> None:
     _decoders.close()
 
 
-class _Child:
-    """A running child process and the pipes to it."""
+class _Child(ChildProcess):
+    """A running child process, with the decoders that it has imported."""
 
     def __init__(self) -> None:
         """Start the process. Raise OSError if this is not possible."""
-        # -P: a module in the current folder must not replace one of the standard library. -I would also
-        # ignore PYTHONPATH and the user's packages, from which docsend itself may have been imported.
-        isolation = "-I" if sys.flags.isolated else "-P"
-        self.process = subprocess.Popen(  # noqa: S603 - a fixed command
-            [sys.executable, isolation, "-m", _MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            close_fds=True,
-            env={name: value for name, value in os.environ.items() if not _may_be_secret(name)},
-            creationflags=_CREATION_FLAGS,
-            process_group=_PROCESS_GROUP,
-        )
+        super().__init__(_MODULE)
         self._loaded: set[str] = set()
         self._documents = 0
 
@@ -120,7 +92,7 @@ class _Child:
 
     def load(self, format_name: str) -> bool:
         """Make the child import the decoder of a format, and return whether it could."""
-        if format_name not in self._loaded and self._ask(b"", format_name, _START_LIMIT_S) is not None:
+        if format_name not in self._loaded and self._ask(b"", format_name, START_LIMIT_S) is not None:
             self._loaded.add(format_name)
         return format_name in self._loaded
 
@@ -131,54 +103,12 @@ class _Child:
     def _ask(self, content: bytes, format_name: str, limit_s: float) -> Decoded | None:
         """Return the child's reply, or None if it died, sent anything else, or was killed after `limit_s`."""
         try:
-            with self._killed_after(limit_s):
-                self._write(f"{format_name} {len(content)}\n".encode("ascii"))
-                self._write(content)
-                return _parse_reply(self._read_line())
+            with self.killed_after(limit_s):
+                self.write(f"{format_name} {len(content)}\n".encode("ascii"))
+                self.write(content)
+                return _parse_reply(self.read_line())
         except (OSError, RuntimeError):  # RuntimeError: no thread can start
             return None
-
-    @contextlib.contextmanager
-    def _killed_after(self, limit_s: float) -> Iterator[None]:
-        """Kill the child when the time is up, which ends a blocked read or write on any platform."""
-        timer = threading.Timer(limit_s, self.process.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _write(self, content: bytes) -> None:
-        assert self.process.stdin is not None  # noqa: S101 - for mypy
-        rest = memoryview(content)
-        while rest:
-            rest = rest[self.process.stdin.write(rest) :]
-
-    def _read_line(self) -> bytes:
-        """Return a line, or less than a line if the child ended."""
-        assert self.process.stdout is not None  # noqa: S101 - for mypy
-        line = b""
-        while not line.endswith(b"\n") and (piece := os.read(self.process.stdout.fileno(), 4096)):
-            line += piece
-        return line
-
-    def close_pipes(self) -> None:
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def end(self) -> None:
-        """Let an idle child end by itself; kill one that does not."""
-        self.close_pipes()
-        try:
-            self.process.wait(_END_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 class _Decoders:
@@ -241,18 +171,9 @@ class _Decoders:
     def forget(self) -> None:
         """In a forked copy of this process: leave the child, which is the original's, to the original."""
         if self._child is not None:
-            # Otherwise the child would not notice the end of the original as long as the copy lives.
-            self._child.close_pipes()
-            self._child.process.returncode = (
-                0  # Otherwise Popen would wait for a process that is not its own.
-            )
+            self._child.disown()
         self._child = None
         self._lock = threading.Lock()  # Another thread of the original may hold it.
-
-
-def _may_be_secret(name: str) -> bool:
-    """Return whether an environment variable may hold a password, which a decoder has no use for."""
-    return name.upper().startswith("DOCSEND_") or name.upper().endswith("_PROXY")
 
 
 def _parse_reply(line: bytes) -> Decoded | None:

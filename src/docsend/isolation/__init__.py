@@ -1,0 +1,1 @@
+"""Running a library that reads what strangers sent in a child process, with limits."""

@@ -1,0 +1,338 @@
+"""Excel workbooks in Office Open XML (.xlsx, .xlsm), read with openpyxl.
+
+Only the parts of openpyxl that read values are used, row by row: the texts, the number formats, and the
+cells of a row. openpyxl's own iteration over a sheet fills the gaps between rows, stops at the size that the
+sheet claims to have, drops rows that are out of order, and interprets what has nothing to do with values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import warnings
+import zipfile
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.etree.ElementTree import iterparse
+
+from docsend.codes import Code
+from docsend.errors import DocsendError, InvalidSubmission
+from docsend.i18n import Message
+from docsend.manifest import sheet_facts, sheets, workbook_cells
+from docsend.manifest.sheet_facts import HasDocumentType
+from docsend.manifest.sheets import Sheet
+from docsend.manifest.table import CellProblem, Table, TableRow
+from docsend.model.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from docsend.manifest.sheet_facts import SheetFacts
+
+_STRICT = "http://purl.oclc.org/ooxml/"  # the namespaces of the variant Strict Open XML
+_ROW = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}row"
+_HYPERLINK = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink"
+_COMPUTE_ALL = re.compile(rb"""\bfullCalcOnLoad\s*=\s*["'](?:1|true)["']""")
+_DAMAGED_SHEET = Message("one of its sheets is damaged")
+# Something in a folder, or with an extension.
+_LOOKS_LIKE_PATH = re.compile(r".*(?:[/\\]|\.[A-Za-z]\w{1,4}\s*$)", re.DOTALL)
+
+
+class CannotRead(Exception):
+    """Raised if openpyxl cannot read a workbook. `reason` says which part of it."""
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class _Place(NamedTuple):
+    """Where a sheet is in the workbook."""
+
+    sheet: Sheet
+    member: str
+
+
+def open_table(content: bytes, label: Message, wanted: str | None) -> Table:
+    """Return the table in a workbook. `label` names the file, `wanted` the sheet.
+
+    Raise CannotRead if openpyxl cannot read the workbook, which other libraries may, UsageError if the sheet
+    must be named, and InvalidSubmission if nothing should read the workbook.
+    """
+    _refuse_document_types(content)
+    workbook = _Workbook(content)
+    with _reporting(_DAMAGED_SHEET):
+        sheet, header = sheets.choose(
+            [place.sheet for place in workbook.places], workbook.find_header, wanted, label
+        )
+        facts = workbook.find_facts(sheet)
+    hidden = sum(row > header.row for row in facts.hidden)
+    return Table(
+        Message('{name}, sheet "{sheet}": {format}', name=label, sheet=sheet.name, format="Excel"),
+        lambda: workbook.rows(sheet, facts, header.width),
+        (_hidden_rows_warning(hidden),) if hidden else (),
+    )
+
+
+def is_strict(content: bytes) -> bool:
+    """Return whether a workbook is in the variant Strict Open XML, which openpyxl does not read."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, contextlib.suppress(HasDocumentType):
+        return _root_name(archive, "xl/workbook.xml").startswith(_STRICT)
+    return False
+
+
+def _refuse_document_types(content: bytes) -> None:
+    """Raise InvalidSubmission if the XML could define entities, which may expand without end."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in archive.namelist():
+                _root_name(archive, name)
+    except HasDocumentType as error:
+        message = Message("the workbook contains a document type, which no spreadsheet program writes")
+        hint = Message("open it in a spreadsheet program and save it again")
+        problem = Problem(Code.MANIFEST_MALFORMED, message, hint)
+        raise InvalidSubmission.from_manifest_problems([problem]) from error
+
+
+def _root_name(archive: zipfile.ZipFile, name: str) -> str:
+    """Return the name of a member's root element, or "" if there is none or the member is damaged.
+
+    Raise HasDocumentType if its XML has a document type.
+    """
+    try:
+        with archive.open(name) as source:
+            return sheet_facts.root_name(source)
+    except HasDocumentType:
+        raise
+    except Exception:  # noqa: BLE001 - of a dozen different ones; whoever needs the member will report it
+        return ""
+
+
+@contextlib.contextmanager
+def _reporting(reason: Message) -> Iterator[None]:
+    """Turn any error of openpyxl into CannotRead: it has no exception class of its own for damaged files."""
+    try:
+        yield
+    except (DocsendError, HasDocumentType):
+        raise
+    except Exception as error:
+        raise CannotRead(reason) from error
+
+
+def _hidden_rows_warning(count: int) -> Problem:
+    message = Message.plural(
+        "1 row is hidden in the workbook and will be sent",
+        "{count:,} rows are hidden in the workbook and will be sent",
+        count,
+    )
+    hint = Message("show all rows, and delete those that should not be sent")
+    return Problem(Code.HIDDEN_ROWS, message, hint)
+
+
+class _Workbook:
+    """A workbook whose texts and formats are in memory. Each pass over a sheet reads its XML again."""
+
+    def __init__(self, content: bytes) -> None:
+        """Read everything but the sheets. Raise CannotRead if openpyxl cannot do so."""
+        from openpyxl.reader.excel import ExcelReader  # type: ignore[import-untyped]
+        from openpyxl.styles.stylesheet import apply_stylesheet  # type: ignore[import-untyped]
+
+        _silence_openpyxl()
+        self._content = content
+        with _reporting(Message("its list of sheets is damaged")):
+            reader = ExcelReader(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+            reader.read_manifest()
+            reader.read_workbook()
+            self._distrusts_zeros = _computes_all(reader)
+            self.places = list(_find_places(reader))
+        with _reporting(Message("its texts are damaged")):
+            reader.read_strings()
+        with _reporting(Message("its styles are damaged")):
+            apply_stylesheet(reader.archive, reader.wb)
+        self._book = reader.wb
+        self._strings = reader.shared_strings
+        self._zero_formats: dict[int, str | None] = {}
+        self._numeric: dict[frozenset[int], frozenset[int]] = {}
+
+    def find_header(self, sheet: Sheet) -> sheets.Header:
+        """Return where the header of a sheet is."""
+        with contextlib.closing(self._rows(sheet, _NO_FACTS)) as rows:
+            return sheets.find_header(rows)
+
+    def find_facts(self, sheet: Sheet) -> SheetFacts:
+        """Return what a sheet says besides values."""
+        with self._archive() as archive, archive.open(self._member(sheet)) as source:
+            return sheet_facts.find_facts(
+                source, self._link_targets(sheet), distrusts_zeros=self._distrusts_zeros
+            )
+
+    def rows(self, sheet: Sheet, facts: SheetFacts, width: int) -> Iterator[TableRow]:
+        """Yield the stored rows of a sheet, with at least `width` cells each.
+
+        Raise InvalidSubmission at a row that cannot be read.
+        """
+        number = 0
+        try:
+            with _reporting(_DAMAGED_SHEET):
+                for row in self._rows(sheet, facts):
+                    number = row.number
+                    row.cells.extend([""] * (width - len(row.cells)))
+                    yield row
+        except CannotRead as error:
+            message = Message("cannot read the workbook beyond row {row}", row=number)
+            hint = Message("save it again, or save it as CSV")
+            problem = Problem(Code.MANIFEST_MALFORMED, message, hint)
+            raise InvalidSubmission.from_manifest_problems([problem]) from error
+
+    def _rows(self, sheet: Sheet, facts: SheetFacts) -> Generator[TableRow]:
+        from openpyxl.worksheet._reader import WorkSheetParser  # type: ignore[import-untyped]
+
+        _silence_openpyxl()
+        with self._archive() as archive, archive.open(self._member(sheet)) as source:
+            parser = WorkSheetParser(
+                source,
+                self._strings,
+                data_only=True,
+                epoch=self._book.epoch,
+                date_formats=self._book._date_formats,  # noqa: SLF001 - as openpyxl's own iteration does
+                timedelta_formats=self._book._timedelta_formats,  # noqa: SLF001
+            )
+            for _, element in iterparse(source):  # noqa: S314 - document types are refused before
+                if element.tag == _ROW:
+                    number, cells = parser.parse_row(element)
+                    element.clear()
+                    parser.row_dimensions.clear()
+                    yield self._table_row(number, cells, facts)
+
+    def _table_row(self, number: int, stored: list[dict[str, Any]], facts: SheetFacts) -> TableRow:
+        cells: list[str] = []
+        problems: list[CellProblem] = []
+        numeric: list[int] = []
+        for cell in stored:
+            value = cell["value"]
+            if value is None:
+                continue
+            column = cell["column"] - 1
+            text = workbook_cells.to_text(value)
+            if cell["data_type"] == "e":
+                problems.append(_error_problem(number, column, text))
+            elif cell["data_type"] == "n":
+                numeric.append(column)
+                if pattern := self._zero_format(cell["style_id"]):
+                    text = workbook_cells.apply_zero_format(text, pattern)
+                if workbook_cells.is_rounded(value):
+                    problems.append(_rounded_problem(number, column))
+            if column >= len(cells):
+                cells.extend([""] * (column - len(cells)))
+                cells.append(text)
+            else:  # cells may be stored in any order
+                cells[column] = text
+        problems += [_formula_problem(number, column) for column in sorted(facts.unresolved.get(number, ()))]
+        numbers = frozenset(numeric)
+        numbers = self._numeric.setdefault(numbers, numbers)  # most rows have the same ones
+        row = TableRow(number, cells, tuple(problems), numbers)
+        links = facts.links.get(number)
+        return row._replace(links=_useful_links(links, cells)) if links else row
+
+    def _zero_format(self, style: int) -> str | None:
+        if style not in self._zero_formats:
+            from openpyxl.cell.read_only import ReadOnlyCell  # type: ignore[import-untyped]
+
+            cell = ReadOnlyCell(SimpleNamespace(parent=self._book), 1, 1, None, style_id=style)
+            self._zero_formats[style] = workbook_cells.zero_format(cell.number_format)
+        return self._zero_formats[style]
+
+    def _member(self, sheet: Sheet) -> str:
+        return next(place.member for place in self.places if place.sheet is sheet)
+
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(io.BytesIO(self._content))
+
+    def _link_targets(self, sheet: Sheet) -> Mapping[str, str]:
+        """Return the targets of a sheet's links to other files, by the id of the relationship."""
+        from openpyxl.packaging.relationship import (  # type: ignore[import-untyped]
+            get_dependents,
+            get_rels_path,
+        )
+
+        path = get_rels_path(self._member(sheet))
+        with self._archive() as archive:
+            if path not in archive.namelist():
+                return {}
+            return {
+                each.Id: each.Target
+                for each in get_dependents(archive, path).find(_HYPERLINK)
+                if each.TargetMode == "External"
+            }
+
+
+_NO_FACTS = sheet_facts.SheetFacts([], {}, {})
+
+
+def _silence_openpyxl() -> None:
+    """Ignore openpyxl's warnings, which speak of what it cannot write, and docsend only reads."""
+    warnings.filterwarnings("ignore", module=r"openpyxl\.")
+
+
+def _find_places(reader: Any) -> Iterator[_Place]:
+    """Yield the sheets with cells; charts and dialogs have none."""
+    for sheet, relationship in reader.parser.find_sheets():
+        if relationship.Type.endswith("/worksheet") and relationship.target in reader.valid_files:
+            yield _Place(Sheet(sheet.name, sheet.state == "visible"), relationship.target)
+
+
+def _computes_all(reader: Any) -> bool:
+    return bool(_COMPUTE_ALL.search(reader.archive.read(reader.parser.workbook_part_name)))
+
+
+def _useful_links(links: Mapping[int, str], cells: list[str]) -> Mapping[int, str]:
+    """Return the links of cells that show something other than a path."""
+    return {
+        column: path
+        for column, path in links.items()
+        if not _LOOKS_LIKE_PATH.match("".join(cells[column : column + 1]))
+    }
+
+
+# -- problems ----------------------------------------------------------------------------------------------
+
+
+def _cell_name(row: int, column: int) -> str:
+    """Return the name of a cell as a spreadsheet shows it, such as B7."""
+    letters = ""
+    number = column + 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return f"{letters}{row}"
+
+
+def _error_problem(row: int, column: int, error: str) -> CellProblem:
+    return CellProblem(
+        column,
+        Code.ROW_MALFORMED,
+        Message("{cell} contains the error {error}", cell=_cell_name(row, column), error=error),
+        Message("correct the formula"),
+    )
+
+
+def _formula_problem(row: int, column: int) -> CellProblem:
+    return CellProblem(
+        column,
+        Code.ROW_MALFORMED,
+        Message("{cell} contains a formula without its result", cell=_cell_name(row, column)),
+        Message("open the workbook in Excel or LibreOffice and save it"),
+    )
+
+
+def _rounded_problem(row: int, column: int) -> CellProblem:
+    return CellProblem(
+        column,
+        Code.NUMBER_ROUNDED,
+        Message(
+            "{cell} contains a number of which the spreadsheet keeps only 15 digits",
+            cell=_cell_name(row, column),
+        ),
+        Message("format the column as text and enter the number again"),
+    )

@@ -1,0 +1,79 @@
+"""The values of a workbook's cells as text, as the workbook shows them or as CSV would contain them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from decimal import Decimal
+from typing import TypeGuard
+
+# A spreadsheet keeps this many digits of a number and replaces the others by zeros.
+_KEPT_DIGITS = 15
+# `000000000`, perhaps behind a language in brackets and before the formats of negative numbers and of text.
+_ZERO_FORMAT = re.compile(r'(?:\[[^\]]*\])*((?:0|\\?-|"-")*0)(?:;.*)?$')
+# Excel stores control characters, such as the carriage return of a line break, in this form.
+_ESCAPED = re.compile("_x00(0[9AD])_")
+
+
+def to_text(value: object) -> str:
+    """Return the value of a cell as text. Dates are in ISO form, without a time at midnight."""
+    if isinstance(value, str):
+        return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), value) if "_x00" in value else value
+    if isinstance(value, int | float):
+        return _number_to_text(value)
+    if isinstance(value, dt.date | dt.time | dt.timedelta):
+        return _time_to_text(value)
+    return "" if value is None else str(value)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number. TRUE and FALSE are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_rounded(value: object) -> bool:
+    """Return whether a value is a number with more digits than a spreadsheet keeps."""
+    if not is_number(value) or abs(value) < 10**_KEPT_DIGITS:
+        return False
+    return len(_number_to_text(value).lstrip("-").rstrip("0")) <= _KEPT_DIGITS
+
+
+def zero_format(number_format: str) -> str | None:
+    """Return a format's zeros and hyphens if it has nothing else, as in `000000000` or `000-0000000`.
+
+    Return None for all other formats, and for a single zero, which changes nothing.
+    """
+    match = _ZERO_FORMAT.match(number_format)
+    pattern = match[1].replace("\\", "").replace('"', "") if match else "0"
+    return pattern if len(pattern) > 1 else None
+
+
+def apply_zero_format(text: str, pattern: str) -> str:
+    """Return a number with the leading zeros and the hyphens that its format shows."""
+    if not text.isdecimal():
+        return text
+    digits = list(text.zfill(pattern.count("0")))
+    shown = [digits.pop() if place == "0" else place for place in reversed(pattern)]
+    return "".join([*digits, *reversed(shown)])
+
+
+def _number_to_text(value: float) -> str:
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return str(value)
+    if value.is_integer():
+        return str(int(Decimal(repr(value))))
+    return f"{value:.{_KEPT_DIGITS}g}"
+
+
+def _time_to_text(value: dt.date | dt.time | dt.timedelta) -> str:
+    if isinstance(value, dt.datetime):
+        day, time = value.date().isoformat(), value.time()
+        return f"{day} {_time_to_text(time)}" if time != dt.time() else day
+    if isinstance(value, dt.time):
+        return value.isoformat(timespec="seconds" if value.second else "minutes")
+    if isinstance(value, dt.timedelta):
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    return value.isoformat()
