@@ -18,15 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest import text_tables, workbooks
+from docsend.manifest import encodings, json_lines, text_tables, workbooks
 from docsend.manifest.columns import (
     COLUMNS,
     RECEIVED_STATUSES,
-    REPORT_COLUMNS,
-    column_name,
     column_names,
-    duplicate_column_problem,
-    unknown_column_problem,
 )
 from docsend.manifest.paths import ManifestFolder
 from docsend.manifest.repair import (
@@ -34,7 +30,6 @@ from docsend.manifest.repair import (
     clean_cell,
     non_text_problems,
     repair_number,
-    value_to_text,
 )
 from docsend.manifest.table import MAX_BYTES, TableRow, check_row_count
 from docsend.model import fields
@@ -191,14 +186,15 @@ def read(
         )
     if workbooks.is_workbook(content):
         return _table_manifest(folder, workbooks.open_table(content, label, sheet), options)
-    text, encoding = text_tables.decode(content, label)
-    if text.lstrip().startswith("{"):
+    text, encoding = encodings.decode(content, label)
+    if json_lines.is_json(text):
+        json_lines.check_form(text, label)
         return Manifest(
             folder,
             Message("{name}: JSON Lines, {encoding}", name=label, encoding=encoding),
             COLUMNS,
             options,
-            lambda: _json_lines(text),
+            lambda: json_lines.read_lines(text),
             functools.partial(_json_row, defaults=options),
         )
     return _table_manifest(folder, text_tables.open_table(text, encoding, label), options)
@@ -279,83 +275,11 @@ def _cell_count_problems(number: int, cells: Sequence[str], columns: Sequence[st
     return problems
 
 
-# -- JSON Lines --------------------------------------------------------------------------------------------
-
-
-def _json_lines(text: str) -> Iterator[Line]:
-    count = 0
-    for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028
-        if line.strip():
-            check_row_count(count)
-            count += 1
-            yield number, line
-
-
 def _json_row(line: Line, defaults: Defaults) -> Row:
-    number, text = line
-    try:
-        raw = json.loads(text, object_pairs_hook=_reject_duplicate_members)
-    except (ValueError, RecursionError) as error:
-        message = Message("the row is not JSON")
-        if isinstance(error, _DuplicateMember):
-            message = Message("the row names a member twice")
-        return _malformed_row(number, message, Message("write one JSON object per line"))
-    if not isinstance(raw, dict):
-        return _malformed_row(
-            number, Message("the row is not a JSON object"), Message("write one JSON object per line")
-        )
-    problems: list[Problem] = []
-    cells: dict[str, str] = {}
-    for key, value in raw.items():
-        name = column_name(key)
-        if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column_problem(key, number))
-        elif name in cells:
-            problems.append(duplicate_column_problem(name, number))
-        elif name == "documents" and isinstance(value, list):
-            cells[name] = _join_documents(value, number, problems)
-        elif (
-            value is None
-            or isinstance(value, str)
-            or (isinstance(value, int) and not isinstance(value, bool))
-        ):
-            cells[name] = clean_cell(value_to_text(value))
-        else:
-            message = Message("{name} is neither text nor a whole number", name=name)
-            problems.append(
-                Problem(
-                    Code.ROW_MALFORMED,
-                    message,
-                    Message("put the value in quotation marks"),
-                    field=name,
-                    row=number,
-                )
-            )
+    number, cells, problems = json_lines.parse_line(*line)
+    if cells is None:
+        return Row(number, {}, Submission(), (), tuple(problems))
     return _create_row(number, cells, defaults, problems)
-
-
-def _join_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
-    if all(isinstance(path, str) and ";" not in path for path in paths):
-        return ";".join(paths)
-    message = Message("documents must be a list of paths without semicolons")
-    hint = Message("rename the file: a semicolon separates paths in tables and reports")
-    problems.append(Problem(Code.ROW_MALFORMED, message, hint, field="documents", row=number))
-    return ""
-
-
-class _DuplicateMember(ValueError):
-    """Raised for a JSON object that has two members with the same name."""
-
-
-def _reject_duplicate_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _DuplicateMember
-    return members
-
-
-def _malformed_row(number: int, message: Message, hint: Message) -> Row:
-    return Row(number, {}, Submission(), (), (Problem(Code.ROW_MALFORMED, message, hint, row=number),))
 
 
 # -- rows --------------------------------------------------------------------------------------------------
