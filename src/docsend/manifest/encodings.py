@@ -132,18 +132,22 @@ _CLASSES = {
     "point": r"\xc0-\xc9\xcb-\xcd\xcf\xd1\xd2",
     "geresh": r"\xd7\xd8",
     "final": r"\xea\xed\xef\xf3\xf5",  # the forms of letters at the end of a word
-    # Windows-1252: letters besides those of ASCII, without ƒ.
-    "accented": r"\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff",
+    # Windows-1252: letters besides those of ASCII, without ƒ, and without ý and þ, which are marks of the
+    # direction of writing in Windows-1255.
+    "accented": r"\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xd6\xd8-\xf6\xf8-\xfc\xff",
+    "capital": r"\xc0-\xd6\xd8-\xde",
     # Symbols of Windows-1252 that do not stand between two letters of a word.
     "apart": r"\x80\x82\x84\x86-\x89\x8b\x91\x93\x94\x98\x99\x9b\xa1-\xa3\xa5-\xa9\xac\xae\xaf\xb1-\xb3\xb6"
     r"\xb8\xb9\xbc-\xbf",
     # Bytes that are letters in DOS code pages and symbols or rare letters in Windows-1252.
     "dos": r"\x80\x82-\x84\x86-\x8c\x8e\x98-\x9c\x9e\x9f",
 }
-# Two letters or more that stand alone, or three that touch a Latin letter: no Latin word has such letters.
+# Two letters or more that stand alone, or three that touch a Latin letter, or a letter at a maqaf: no Latin
+# word has such letters.
 _HEBREW_WORD = _pattern(
     "(?<![A-Za-z<letter><point>])(?:[<letter>][<point>]*[<geresh>]?){2,}(?![A-Za-z<letter><point>])",
     "(?:[<letter>][<point>]*){3,}",
+    "[<letter>][<point>]*\\xce|\\xce[<letter>]",
     **_CLASSES,
 )
 # Hebrew letters that touch a Latin letter, and points and signs in places where Hebrew has none.
@@ -165,7 +169,7 @@ _LATIN_WORD = _pattern(
     "[A-Za-z][<accented>]",
     "[<accented>][A-Za-z]",
     "[A-Za-z.][\\xaa\\xba](?![A-Za-z0-9])",
-    "(?<![^\\s,;|\"'(])\\xe0 [A-Za-z]{2}",
+    "(?<![^\\s,;|\"'(])\\xe0 [A-Za-z]['\\x92]?[A-Za-z]",
     **_CLASSES,
 )
 # What accented letters of DOS (437, 850, Hebrew 862), the Macintosh or ISO-8859-15 would be in Windows-1252.
@@ -174,17 +178,22 @@ _NO_LATIN = _pattern(
     "[A-Za-z][\\x82\\x83\\x88\\x89\\x98]",
     "[\\x83\\x88\\x98][A-Za-z]",
     "[a-z][\\x8a\\x8c\\x8e\\x9f]",
-    "[A-Z]\\x9a[A-Z]",
+    "[A-Z][\\x9a\\xe2-\\xe6\\xeb-\\xf6\\xf8\\xfa-\\xff][A-Z]",
+    "\\x8e[b-dfghjkmp-tvwxz]",
     "[A-Za-z]\\x91(?![A-Za-z0-9])",
-    "[a-z][\\xc0-\\xd6\\xd8-\\xde][a-z]",
+    "[a-z][<capital>]",
     "[<dos>][<dos>]",
+    "[\\xbc-\\xbe][a-z]{3}",
+    "(?<![A-Za-z])N\\xf8(?![A-Za-z])|\\xf8C(?![A-Za-z])",  # ° of DOS
+    "[0-9][\\xca\\xff]|\\xff ?[:;!?]|(?<![A-Za-z])\\xff(?![A-Za-z])",  # a blank of DOS or the Macintosh
     **_CLASSES,
 )
 _LOW_QUOTE = re.compile(rb"\x82[a-z]")  # ‚ in Windows-1252, é in DOS
 # Without an accented letter in a word, these are other characters in another code page.
 _AMBIGUOUS_ALONE = _pattern(
     "[\\xaa\\xba\\x82-\\x84\\x86-\\x88\\x8a-\\x8c\\x8e\\x98\\x9a-\\x9c\\x9e\\x9f]",
-    "[\\xa1\\xa2\\xa5\\xa6\\xa8\\xac\\xaf\\xb4\\xb6\\xb8\\xbf<letter>]",
+    "[\\xa1\\xa2\\xa5\\xa6\\xa8\\xac\\xaf\\xb4\\xb6\\xb8\\xbf<letter>\\xfd\\xfe]",
+    "[\\x80\\x89\\x99][\\x80-\\x9f]|[\\x80-\\x9f][\\x80\\x89\\x99]|[\\x80-\\x9f]{4}",
     **_CLASSES,
 )
 _GENERIC_CURRENCY = b"\xa4"  # ¤, which nobody writes: ₪ in Windows-1255, € in ISO-8859-15

@@ -41,12 +41,9 @@ class Layout(NamedTuple):
     """How a text is split into cells: its separator, and its header as far as it was recognized."""
 
     separator: str
-    header: list[str]  # without empty cells at its end
+    header: list[str]
     known_columns: int
-
-    @property
-    def separators_per_row(self) -> int:
-        return max(len(self.header) - 1, 0)
+    separators_per_row: int  # without those between empty columns at the end
 
 
 def open_table(text: str, encoding: str, label: Message) -> Table:
@@ -113,8 +110,8 @@ def _layout(start: str, separator: str) -> Layout:
         reader = csv.reader(io.StringIO(start, newline=""), delimiter=separator)
         rows += itertools.islice(filter(_is_filled, reader), _HEADER_ROWS)
     header = max(rows, key=_count_known, default=[])
-    filled = [index for index, cell in enumerate(header) if cell.strip()]
-    return Layout(separator, header[: filled[-1] + 1] if filled else [], _count_known(header))
+    last_filled = max((index for index, cell in enumerate(header) if cell.strip()), default=0)
+    return Layout(separator, header, _count_known(header), last_filled)
 
 
 def _is_filled(cells: Sequence[str]) -> bool:
@@ -136,43 +133,48 @@ _DOCUMENT = re.compile(
 def _refuse_swallowed_rows(row: TableRow, line: int, layout: Layout) -> None:
     """Raise InvalidSubmission if a cell of the row seems to contain other rows.
 
-    `line` is the number of the line in the file in which the row starts.
+    `line` is the number of the line in the file in which the row starts. If the row has more cells than the
+    header, the cell began in one column and ended in another.
     """
+    is_too_long = len(row.cells) > len(layout.header)
     for index, cell in enumerate(row.cells):
         if "\n" in cell or "\r" in cell:
             lines = _LINE_BREAK.split(cell)
             last = line + len(lines) - 1
-            if _contains_rows(lines, layout):
-                raise _swallowed_rows(row.number, _column(layout.header, index), line, last)
+            column = _column(layout.header, index)
+            if is_too_long or _contains_rows(lines, layout, may_list=column == "documents"):
+                raise _swallowed_rows(row.number, column, line, last)
             line = last
 
 
-def _contains_rows(lines: Sequence[str], layout: Layout) -> bool:
+def _contains_rows(lines: Sequence[str], layout: Layout, *, may_list: bool) -> bool:
     """Return whether a cell that has these lines seems to contain other rows.
+
+    `may_list` says whether the cell may list documents, separated by semicolons.
 
     If it does, its first and its last line are the end of one row and the beginning of another, which
     together have the separators of a row, and each line between them is a row.
     """
     rows = [[lines[0], lines[-1]], *([line] for line in lines[1:-1])]
-    return any(_is_like_a_row(parts, layout) for parts in rows)
+    return any(_is_like_a_row(parts, layout, may_list=may_list) for parts in rows)
 
 
-def _is_like_a_row(parts: Sequence[str], layout: Layout) -> bool:
-    """Return whether a line, whose parts are given, has as many separators as a row, or has a document.
+def _is_like_a_row(parts: Sequence[str], layout: Layout, *, may_list: bool) -> bool:
+    """Return whether a line, whose parts are given, is like a row of the table.
 
-    People write a blank after commas and semicolons, programs do not. A list of documents is no row.
+    It is if it has as many separators as a row; if it has a document, about as many are enough. People write
+    a blank after commas and semicolons, programs do not.
     """
-    expected = layout.separators_per_row
-    count = sum(part.count(layout.separator) - part.count(layout.separator + " ") for part in parts)
-    if not expected or count < min(expected, 3):
+    separator, expected = layout.separator, layout.separators_per_row
+    count = sum(part.count(separator) - part.count(separator + " ") for part in parts)
+    if not expected or not count:
         return False
-    cells = [cell for part in parts for cell in part.split(layout.separator) if cell.strip()]
+    cells = [cell for part in parts for cell in part.split(separator) if cell.strip()]
     documents = sum(_DOCUMENT.search(cell) is not None for cell in cells)
-    if documents == len(cells):
+    is_list = documents == len(cells) and not any(part.startswith(separator) for part in parts)
+    if may_list and separator == ";" and is_list:
         return False
-    if documents:
-        return count >= max(min(expected, 3), expected // 2)
-    return count >= max(expected, 4)
+    return count >= (max(1, min(expected - 1, 3), expected // 2) if documents else max(expected, 4))
 
 
 def _column(header: Sequence[str], index: int) -> str:
