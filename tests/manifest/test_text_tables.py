@@ -357,8 +357,8 @@ REFUSED = {
     "cp437": ("congé payé", "père", "Noël", "garçon", "hôtel"),
     "cp862": ("או", "אף", "תלוש שכר", "שכר", "יוסי כהן", "דמי חופשה", "אבא"),
     "mac-roman": (
-        "congé payé", "père", "CONGÉ", "garçon", "hôtel", "cœur", "l’absence", "Zoë", "Noël", "où", "état", "ARRÊT",
-        "virement à Paul", "Exemple\u00a0:",
+        "congé payé", "père", "CONGÉ", "garçon", "hôtel", "cœur", "l’absence", "Zoë", "Noël", "où", "état",
+        "ARRÊT", "virement à Paul", "Exemple\u00a0:",
     ),
     "cp1251": ("Иванов", "отпуск", "зарплата за ноябрь", "ООО Ромашка"),
     "cp1256": ("سلام", "راتب الموظف", "الاسم"),

@@ -203,22 +203,27 @@ _PARTLY_UTF_8 = re.compile(
 )
 
 
+# Bytes beyond ASCII, with up to four characters between them and after them.
+_PASSAGE = re.compile(rb"[\x80-\xff](?:[\x80-\xff]+|[ -~]{1,4}(?=[\x80-\xff]))*[ -~]{0,4}")
+
+
 def _code_page(content: bytes, label: Message) -> str:
     """Return the name of the code page in which a text is that is not UTF-8.
 
     Raise InvalidSubmission if it is not certain.
     """
-    if _PARTLY_UTF_8.search(content):
+    passages = _passages(content)
+    if _PARTLY_UTF_8.search(passages):
         if any(_decodes(content[:-cut], "utf-8") for cut in (1, 2, 3)):
             raise _cut_character(label)
         raise _refusal(Message("{name} is partly in UTF-8 and partly in another encoding", name=label))
-    has_hebrew = _decodes(content, "cp1255") and _HEBREW_WORD.search(content) is not None
-    if has_hebrew and _NO_HEBREW.search(content) is None and _finals_are_at_the_end(content):
+    has_hebrew = _decodes(content, "cp1255") and _HEBREW_WORD.search(passages) is not None
+    if has_hebrew and _NO_HEBREW.search(passages) is None and _finals_are_at_the_end(passages):
         return "cp1255"
-    if _decodes(content, "cp1252") and not _contradicts_latin(content):
-        has_latin = _LATIN_WORD.search(content) is not None
-        is_certain = has_latin or _AMBIGUOUS_ALONE.search(content) is None
-        if is_certain and not has_hebrew and _GENERIC_CURRENCY not in content:
+    if _decodes(content, "cp1252") and not _contradicts_latin(passages):
+        has_latin = _LATIN_WORD.search(passages) is not None
+        is_certain = has_latin or _AMBIGUOUS_ALONE.search(passages) is None
+        if is_certain and not has_hebrew and _GENERIC_CURRENCY not in passages:
             return "cp1252"
         if has_latin or not has_hebrew:
             message = Message(
@@ -231,20 +236,26 @@ def _code_page(content: bytes, label: Message) -> str:
     )
 
 
-def _finals_are_at_the_end(content: bytes) -> bool:
+def _passages(content: bytes) -> bytes:
+    """Return the different passages with bytes beyond ASCII, each with what is beside it, on lines."""
+    found = _PASSAGE.finditer(content)
+    return b"\n".join({content[max(match.start() - 2, 0) : match.end()] for match in found})
+
+
+def _finals_are_at_the_end(passages: bytes) -> bool:
     """Return whether the final forms of Hebrew letters are where they belong.
 
     They are not in Cyrillic, and not in Hebrew that is stored from left to right, as on old systems.
     """
-    inside = sum(1 for _ in _FINAL_INSIDE.finditer(content))
-    return not inside or 2 * inside <= sum(1 for _ in _FINAL_AT_END.finditer(content))
+    inside = sum(1 for _ in _FINAL_INSIDE.finditer(passages))
+    return not inside or 2 * inside <= sum(1 for _ in _FINAL_AT_END.finditer(passages))
 
 
-def _contradicts_latin(content: bytes) -> bool:
-    if _NO_LATIN.search(content):
+def _contradicts_latin(passages: bytes) -> bool:
+    if _NO_LATIN.search(passages):
         return True
-    closes_quotations = b"\x91" in content or b"\x92" in content
-    return _LOW_QUOTE.search(content) is not None and not closes_quotations
+    closes_quotations = b"\x91" in passages or b"\x92" in passages
+    return _LOW_QUOTE.search(passages) is not None and not closes_quotations
 
 
 def _decodes(content: bytes, encoding: str) -> bool:
