@@ -143,6 +143,11 @@ CASES: list[ProblemCase] = [
         "in a manifest: a mobile number without its leading 0",
         causes.manifest_without_zeros,
     ),
+    P(
+        Code.ZEROS_MISSING,
+        "in a manifest: a booklet number that is a number",
+        causes.manifest_with_a_booklet_as_a_number,
+    ),
     P(Code.HIDDEN_ROWS, "a workbook with a hidden row", causes.workbook_with_hidden_rows),
     P(Code.LIMITED_READER, "an OpenDocument spreadsheet", causes.workbook_for_the_limited_reader),
     # -- settings of this machine or the network

@@ -141,6 +141,15 @@ def manifest_without_zeros(world: World) -> RunResult:
     return world.run("send", "--batch", file, "--service", world.start_sandbox())
 
 
+def manifest_with_a_booklet_as_a_number(world: World) -> RunResult:
+    samples.write(world.folder, "one.pdf", samples.pdf(1))
+    head, row = bad_manifests.employer().splitlines()
+    cells: dict[str, object] = dict(zip(head.split(","), row.split(","), strict=True))
+    line = json.dumps(cells | {"booklet": 7}).encode()
+    file = samples.write(world.folder, "batch.jsonl", line)
+    return world.run("send", "--batch", file, "--service", world.start_sandbox())
+
+
 def document_in_two_rows(world: World) -> RunResult:
     file = world.write_manifest(bad_manifests.good(1), bad_manifests.good(2))
     return world.run("send", "--batch", file, "--dry-run")

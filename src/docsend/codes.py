@@ -156,7 +156,9 @@ class Code(Enum):
     MANIFEST_ENCODING = (
         "manifest-encoding", Kind.INVALID, None, "the manifest is not text in a supported encoding",
     )  # fmt: skip
-    MANIFEST_MALFORMED = "manifest-malformed", Kind.INVALID, None, "the workbook cannot be read"
+    MANIFEST_MALFORMED = (
+        "manifest-malformed", Kind.INVALID, None, "the workbook or the JSON of the manifest cannot be read",
+    )  # fmt: skip
     MANIFEST_TOO_LARGE = "manifest-too-large", Kind.INVALID, None, "the manifest has too many bytes or rows"
     NO_COLUMNS = "no-columns", Kind.INVALID, None, "the first row contains no column names"
     NO_ROWS = "no-rows", Kind.INVALID, None, "the manifest has column names, but no rows"

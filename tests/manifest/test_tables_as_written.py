@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zipfile
 
-import openpyxl
+import openpyxl  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 import samples

@@ -287,7 +287,7 @@ def _check_near_limit(document: Document, destination: Destination | None) -> Pr
     return Problem(Code.SIZE_NEAR_LIMIT, message, hint, document=document.name)
 
 
-_FORMAT_NAMES = {
+FORMAT_NAMES = {
     "jpeg": Message("a JPEG image"),
     "tiff": Message("a TIFF image"),
     "png": Message("a PNG image"),
@@ -328,8 +328,8 @@ def _content_mismatch(document: Document, expected: str) -> Problem:
     message = Message(
         "content does not match the extension: {name} is {actual}, not {expected}",
         name=document.name,
-        actual=_FORMAT_NAMES[document.format],
-        expected=_FORMAT_NAMES[expected],
+        actual=FORMAT_NAMES[document.format],
+        expected=FORMAT_NAMES[expected],
     )
     extension = next(
         (name for name, format_ in FORMAT_OF_EXTENSION.items() if format_ == document.format), None

@@ -111,6 +111,12 @@ def recognized_columns(cells: Iterable[str]) -> list[str]:
     return [name for name in map(column_name, cells) if name in COLUMNS]
 
 
+def header_rank(cells: Iterable[str]) -> tuple[bool, int]:
+    """Return how well a row can be the header: whether it names the documents, and how many known columns."""
+    names = recognized_columns(cells)
+    return "documents" in names, len(names)
+
+
 def column_name(cell: str) -> str:
     """Return the name of the column with this header. `Employer file:` becomes `employer_file`.
 

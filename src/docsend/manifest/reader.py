@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -18,16 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest import text_tables, workbooks
+from docsend.manifest import encodings, json_lines, text_tables, workbooks
 from docsend.manifest.columns import (
     COLUMNS,
     RECEIVED_STATUSES,
-    REPORT_COLUMNS,
-    column_name,
-    duplicate_column_problem,
+    header_rank,
     read_header,
-    recognized_columns,
-    unknown_column_problem,
 )
 from docsend.manifest.paths import ManifestFolder
 from docsend.manifest.repair import (
@@ -38,8 +33,8 @@ from docsend.manifest.repair import (
     looks_converted,
     non_text_problems,
     repair_number,
-    value_to_text,
 )
+from docsend.manifest.sheets import HEAD_ROWS
 from docsend.manifest.table import MAX_BYTES, TableRow, check_row_count
 from docsend.model import fields
 from docsend.model.problem import Problem
@@ -53,7 +48,6 @@ if TYPE_CHECKING:
     from docsend.manifest.table import Table
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
-_MAX_HEADER_ROWS = 10  # rows that may be above the column names or contain them
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
@@ -191,14 +185,15 @@ def read(
     if workbooks.is_workbook(content):
         table = workbooks.open_table(content, label, sheet)
         return _table_manifest(folder, table, options, ignore_columns=ignore_columns)
-    text, encoding = text_tables.decode(content, label)
-    if text.lstrip().startswith("{"):
+    text, encoding = encodings.decode(content, label)
+    if json_lines.is_json(text):
+        json_lines.check_form(text, label)
         return Manifest(
             folder,
             Message("{name}: JSON Lines, {encoding}", name=label, encoding=encoding),
             COLUMNS,
             options,
-            lambda: _json_lines(text),
+            lambda: json_lines.read_lines(text),
             functools.partial(_json_row, defaults=options, ignore_columns=ignore_columns),
         )
     table = text_tables.open_table(text, encoding, label)
@@ -233,10 +228,12 @@ def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...
 
 
 def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_columns: bool) -> Manifest:
-    header = _find_header(table)
+    rows = list(itertools.islice(_non_empty(table.rows()), HEAD_ROWS))
+    # A title may stand above the column names.
+    header = max(rows, key=lambda row: header_rank(row.cells), default=TableRow(1, []))
     columns, warnings = read_header(header.number, header.cells, ignore_unknown=ignore_columns)
     description = table.description
-    if header.number > 1:
+    if rows and header is not rows[0]:
         description = Message(
             "{table}; the column names are in row {row}", table=description, row=header.number
         )
@@ -273,20 +270,6 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
             if index < len(line.cells) and (value := clean_cell(line.cells[index])):
                 values[name].append(value)
     return frozenset(name for name in values if looks_converted(values[name], EXPECTED_DIGITS[name]))
-
-
-def _find_header(table: Table) -> TableRow:
-    """Return the row with the column names: the first of the first rows that names the documents' column.
-
-    If there is none, return the row that names the most columns. A title may stand above the names.
-    """
-    rows = list(itertools.islice(_non_empty(table.rows()), _MAX_HEADER_ROWS))
-    if not rows:
-        return TableRow(1, [])
-    for row in rows:
-        if "documents" in recognized_columns(row.cells):
-            return row
-    return max(rows, key=lambda row: len(recognized_columns(row.cells)))
 
 
 def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults, converted: Collection[str]) -> Row:
@@ -327,86 +310,11 @@ def _cell_count_problems(number: int, cells: Sequence[str], columns: Sequence[st
     return problems
 
 
-# -- JSON Lines --------------------------------------------------------------------------------------------
-
-
-def _json_lines(text: str) -> Iterator[Line]:
-    count = 0
-    for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028
-        if line.strip():
-            check_row_count(count)
-            count += 1
-            yield number, line
-
-
 def _json_row(line: Line, defaults: Defaults, *, ignore_columns: bool) -> Row:
-    number, text = line
-    try:
-        raw = json.loads(text, object_pairs_hook=_reject_duplicate_members)
-    except (ValueError, RecursionError) as error:
-        message = Message("the row is not JSON")
-        if isinstance(error, _DuplicateMember):
-            message = Message("the row names a member twice")
-        return _malformed_row(number, message, Message("write one JSON object per line"))
-    if not isinstance(raw, dict):
-        return _malformed_row(
-            number, Message("the row is not a JSON object"), Message("write one JSON object per line")
-        )
-    problems: list[Problem] = []
-    cells: dict[str, str] = {}
-    numeric: set[str] = set()
-    for key, value in raw.items():
-        name = column_name(key)
-        if name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column_problem(key, number, ignore_unknown=ignore_columns))
-        elif name in cells:
-            problems.append(duplicate_column_problem(name, number))
-        elif name == "documents" and isinstance(value, list):
-            cells[name] = _join_documents(value, number, problems)
-        elif (
-            value is None
-            or isinstance(value, str)
-            or (isinstance(value, int) and not isinstance(value, bool))
-        ):
-            cells[name] = clean_cell(value_to_text(value))
-            if isinstance(value, int):
-                numeric.add(name)
-        else:
-            message = Message("{name} is neither text nor a whole number", name=name)
-            problems.append(
-                Problem(
-                    Code.ROW_MALFORMED,
-                    message,
-                    Message("put the value in quotation marks"),
-                    field=name,
-                    row=number,
-                )
-            )
-    return _create_row(number, cells, defaults, problems, numeric)
-
-
-def _join_documents(paths: list[Any], number: int, problems: list[Problem]) -> str:
-    if all(isinstance(path, str) and ";" not in path for path in paths):
-        return ";".join(paths)
-    message = Message("documents must be a list of paths without semicolons")
-    hint = Message("rename the file: a semicolon separates paths in tables and reports")
-    problems.append(Problem(Code.ROW_MALFORMED, message, hint, field="documents", row=number))
-    return ""
-
-
-class _DuplicateMember(ValueError):
-    """Raised for a JSON object that has two members with the same name."""
-
-
-def _reject_duplicate_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _DuplicateMember
-    return members
-
-
-def _malformed_row(number: int, message: Message, hint: Message) -> Row:
-    return Row(number, {}, Submission(), (), (Problem(Code.ROW_MALFORMED, message, hint, row=number),))
+    parsed = json_lines.parse_line(*line, ignore_columns=ignore_columns)
+    if parsed.cells is None:
+        return Row(parsed.number, {}, Submission(), (), tuple(parsed.problems))
+    return _create_row(parsed.number, parsed.cells, defaults, parsed.problems, parsed.numeric)
 
 
 # -- rows --------------------------------------------------------------------------------------------------

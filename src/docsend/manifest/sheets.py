@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.codes import Code
 from docsend.errors import DocsendError, InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import recognized_columns
+from docsend.manifest.columns import header_rank
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Header(NamedTuple):
 
 
 def find_header(rows: Iterable[TableRow]) -> Header:
-    """Return the header among the first rows: the row that names the most known columns."""
-    filled = (row for row in rows if not row.is_empty)
-    headers = (
-        Header(row.number, len(row.cells), len(recognized_columns(row.cells)))
-        for row in itertools.islice(filled, HEAD_ROWS)
-    )
-    return max(headers, key=lambda header: header.known, default=Header())
+    """Return the header: the one of the first rows that names the documents, or else the most columns."""
+    filled = itertools.islice((row for row in rows if not row.is_empty), HEAD_ROWS)
+    header = max(filled, key=lambda row: header_rank(row.cells), default=None)
+    if header is None:
+        return Header()
+    _, known = header_rank(header.cells)
+    return Header(header.number, len(header.cells), known)
 
 
 def choose(
