@@ -182,7 +182,7 @@ def test_a_lack_of_memory_is_not_a_bug(run, monkeypatch) -> None:
     [
         ("send --to", "--to requires a value"),
         ("send x --dry-run=3", "--dry-run takes no value"),
-        ("send x --servise sandbox", "no such option: --servise; did you mean --service, --verbose, --sheet?"),
+        ("send x --sevrice sandbox", "no such option: --sevrice; did you mean --service, --sheet?"),
         ("send x --qqqqqqqqqq", "no such option: --qqqqqqqqqq"),
         ("receipts show", "missing: KEY"),
         ("send --batch x --jobs 65", "--jobs must be a whole number from 1 to 64"),

@@ -32,7 +32,7 @@ def test_an_occurrence_for_all_rows_is_in_the_report(run, sandbox, tmp_path) -> 
     )
 
 
-def test_a_report_in_a_folder_that_does_not_exist_is_refused_before_anything_is_sent(run, sandbox, tmp_path) -> None:
+def test_a_folder_for_the_report_must_exist_before_anything_is_sent(run, sandbox, tmp_path) -> None:
     file = save_manifest(tmp_path, make_rows(tmp_path, 2))
     outcome = run("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "no" / "r.csv")
     assert (outcome.code, sandbox.count()) == (2, 0)
