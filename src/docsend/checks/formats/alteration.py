@@ -10,7 +10,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Literal
 
-from docsend.checks.formats.pdf_objects import BLANK, HEAD, Objects, Reference
+from docsend.checks.formats.pdf_objects import BLANK, HEAD, STARTXREF, STREAM, Objects, Reference
 from docsend.model.document import Defect
 
 if TYPE_CHECKING:
@@ -43,12 +43,10 @@ _BINARY_FILTER = re.compile(
     + BLANK
     + rb"{0,16}/(?:FlateDecode|Fl|DCTDecode|DCT|CCITTFaxDecode|CCF|JPXDecode|JBIG2Decode|LZWDecode|LZW)\b"
 )
-_STREAM = re.compile(rb"\bstream(?:\r{0,2}\n|\r)")
 _LENGTH = re.compile(
     rb"/Length" + BLANK + rb"{1,16}(\d{1,9})(?:" + BLANK + rb"{1,16}(\d{1,5})" + BLANK + rb"{1,16}R\b)?(?!\d)"
 )
 _END = re.compile(BLANK + rb"{0,4}endstream")
-_STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,16}(\d{1,12})(?!\d)")
 _TABLE = re.compile(BLANK + rb"{0,2}(?:xref\b|" + HEAD.pattern + rb"[^>]{0,512}/XRef\b)")
 
 Kind = Literal["altered", "lines-altered", "chunked", "lengths-wrong"]
@@ -147,7 +145,7 @@ def _is_binary_data_text(content: bytes) -> bool:
 def _binary_streams(content: bytes, *, most: int = _MAX_STREAMS) -> Iterator[bytes]:
     """Yield the data of the first streams with a filter whose result is not text."""
     for found in itertools.islice(_BINARY_FILTER.finditer(content), most):
-        stream = _STREAM.search(content, found.end(), found.end() + 2048)
+        stream = STREAM.search(content, found.end(), found.end() + 2048)
         if stream is not None:
             end = content.find(b"endstream", stream.end())
             yield content[stream.end() : min(max(stream.end(), end), stream.end() + _SAMPLE_BYTES)]
@@ -169,7 +167,7 @@ def _has_right_offset(content: bytes) -> bool:
     Then nothing was inserted or removed before the table. In a linearized file, most of the content is behind
     the table.
     """
-    ending = _STARTXREF.match(content, max(0, content.rfind(b"startxref")))
+    ending = STARTXREF.match(content, max(0, content.rfind(b"startxref")))
     offset = int(ending[1]) if ending is not None else 0
     return 2 * offset > len(content) and _TABLE.match(content, offset) is not None
 
@@ -189,7 +187,7 @@ def _has_grown_by_line_feeds(content: bytes) -> bool:
     This proves that each LF has become CR LF.
     """
     at = content.rfind(b"startxref")
-    ending = _STARTXREF.match(content, max(0, at))
+    ending = STARTXREF.match(content, max(0, at))
     if ending is None or _LONE_LINE_FEED.search(content) is not None:
         return False
     given = int(ending[1])
@@ -211,7 +209,7 @@ def _are_lengths_wrong(content: bytes) -> bool:
     objects = Objects(content, is_encrypted=True)
     examined = wrong = 0
     for found in itertools.islice(_LENGTH.finditer(content), _MAX_STREAMS):
-        stream = _STREAM.search(content, found.end(), found.end() + 1024)
+        stream = STREAM.search(content, found.end(), found.end() + 1024)
         if stream is None or b"endobj" in content[found.end() : stream.start()]:
             continue
         if b"/Filter" not in content[content.rfind(b"obj", 0, found.start()) : stream.start()]:

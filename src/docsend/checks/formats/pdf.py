@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docsend.checks.formats import pdf_encryption
-from docsend.checks.formats.pdf_objects import BLANK, HEAD, REFERENCE, Objects, Reference, parse
+from docsend.checks.formats.pdf_objects import BLANK, HEAD, REFERENCE, STARTXREF, Objects, Reference, parse
 from docsend.model.document import Defect
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from docsend.checks.formats.pdf_objects import Value
 
-_STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,64}(\d{1,20})(?!\d)")
 _LINEARIZED = re.compile(
     rb"obj" + BLANK + rb"{0,16}<<[^>]{0,64}?/Linearized\b[^>]{0,512}?/L" + BLANK + rb"{1,16}(\d{1,12})(?!\d)"
 )
@@ -93,7 +92,7 @@ def _find_startxref(content: bytes) -> re.Match[bytes] | None:
     for _ in range(_MAX_ENDINGS):
         if (at := content.rfind(b"startxref", 0, at)) < 0:
             return None
-        if ending := _STARTXREF.match(content, at):
+        if ending := STARTXREF.match(content, at):
             return ending
     return None
 

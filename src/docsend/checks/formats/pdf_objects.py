@@ -21,6 +21,9 @@ BLANK = rb"[\0\t\n\f\r ]"
 REFERENCE = rb"(\d{1,10})" + BLANK + rb"{1,16}(\d{1,5})" + BLANK + rb"{1,16}R\b"
 _NUMBERED_HEAD = re.compile(rb"(?<!\d)(\d{1,10})" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
 HEAD = re.compile(rb"(?<!\d)\d{1,10}" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}obj\b")
+# ISO 32000-1, 7.3.8.1. Some programs write CR alone, which is not allowed, and others double it.
+STREAM = re.compile(rb"\bstream(?:\r{0,2}\n|\r)")
+STARTXREF = re.compile(rb"startxref" + BLANK + rb"{1,64}(\d{1,20})(?!\d)")
 
 _MAX_VALUE_BYTES = 256 * 1024
 _MAX_DEPTH = 32
@@ -54,7 +57,6 @@ _FLATE = re.compile(
 _TABLE = re.compile(BLANK + rb"{0,4}xref" + BLANK + rb"{1,4}")
 _SUBSECTION = re.compile(rb"(\d{1,10}) (\d{1,10})" + BLANK + rb"{1,3}")
 _OBJECT_STREAM = re.compile(rb"/Type" + BLANK + rb"{0,16}/ObjStm\b")
-_STREAM = re.compile(rb"stream(?:\r\n|\n|\r)")
 
 
 class Reference(NamedTuple):
@@ -312,7 +314,7 @@ class Objects:
         content = self._content
         for marker in itertools.islice(_OBJECT_STREAM.finditer(content), _MAX_OBJECT_STREAMS):
             head = content.rfind(b"obj", max(0, marker.start() - 1024), marker.start())
-            stream = _STREAM.search(content, marker.end(), marker.end() + 1024)
+            stream = STREAM.search(content, marker.end(), marker.end() + 1024)
             if head < 0 or stream is None:
                 continue
             dictionary = content[head + 3 : stream.start()]
