@@ -1,7 +1,9 @@
 """Decode documents completely, with real decoders (pikepdf, Pillow), in a child process.
 
 Decoders are large programs in C that read whatever somebody sends. One that crashes, hangs or needs all
-memory does so in the child, which holds no credentials and no other document.
+memory does so in the child, which holds no other document. Of the environment it receives only the variables
+that starting Python may need: where programs, libraries and packages are (such as PATH, LD_LIBRARY_PATH,
+PYTHONPATH and HOME), the folder for temporary files, and the language (_CHILD_VARIABLES).
 
 The child (`decoder_process`) starts with the first document and decodes all later ones, one at a time. A
 document reaches it through a pipe, never through a file, an argument or the environment. When this process
@@ -16,16 +18,14 @@ import functools
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up"]
+Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up", "unavailable"]
 
 # A page of A4 with 600 dots per inch takes less than half a second, and after three seconds the child starts
 # no further page. Only a page that is itself extreme takes longer.
@@ -45,6 +45,13 @@ if sys.platform == "win32":
 else:
     _CREATION_FLAGS = 0
     _PROCESS_GROUP = 0
+# The user's packages are found below HOME, or APPDATA on Windows, where Python also needs SYSTEMROOT.
+_CHILD_VARIABLES = {
+    *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONDONTWRITEBYTECODE"),
+    *("HOME", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "SYSTEMDRIVE", "SYSTEMROOT", "WINDIR"),
+    *("TEMP", "TMP", "TMPDIR", "LANG", "LANGUAGE"),
+}
 
 
 class Decoded(NamedTuple):
@@ -52,8 +59,8 @@ class Decoded(NamedTuple):
 
     `outcome` is "opens" if every page that was tried decodes; "damaged" if the decoder found the data corrupt
     or incomplete; "needs-password"; "unsupported" if the decoder does not know this variant of the format,
-    which says nothing about damage; "gave-up" if a limit of time, memory or pixels was reached or the decoder
-    does not work, which says nothing about the document.
+    which says nothing about damage; "gave-up" if a limit of time, memory or pixels was reached; "unavailable"
+    if the decoder does not work on this computer, which says nothing about the document.
     """
 
     outcome: Outcome
@@ -62,10 +69,12 @@ class Decoded(NamedTuple):
     )
     is_encrypted: bool = False  # A PDF that is encrypted and opens without a password.
     forbidden: tuple[str, ...] = ()  # What the owner of a PDF forbids, of FORBIDDEN.
+    has_errors: bool = False  # It opens, but some data of its pages or pictures is corrupt.
 
 
 FORBIDDEN = ("printing", "changing", "copying", "commenting")
 _GAVE_UP = Decoded("gave-up")
+_UNAVAILABLE = Decoded("unavailable")
 
 
 @functools.cache
@@ -82,7 +91,8 @@ def decode(content: bytes, format_name: str) -> Decoded:
 
     `format_name` is "pdf", "jpeg", "png", "tiff", "bigtiff" or "bmp". The call takes at most five seconds,
     and up to ten more if a decoder has to be started; calls from several threads wait for each other. No
-    error is raised: if the decoder fails, for whatever reason, the outcome is "gave-up".
+    error is raised: if the decoder fails, for whatever reason, the outcome is "gave-up", or "unavailable" if
+    it could not even be started.
     """
     return _decoders.decode(content, format_name)
 
@@ -100,6 +110,8 @@ class _Child:
         # -P: a module in the current folder must not replace one of the standard library. -I would also
         # ignore PYTHONPATH and the user's packages, from which docsend itself may have been imported.
         isolation = "-I" if sys.flags.isolated else "-P"
+        if not sys.executable:  # Python was embedded, or could not find itself.
+            raise OSError("the path of Python is unknown")
         self.process = subprocess.Popen(  # noqa: S603 - a fixed command
             [sys.executable, isolation, "-m", _MODULE],
             stdin=subprocess.PIPE,
@@ -107,10 +119,11 @@ class _Child:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             close_fds=True,
-            env={name: value for name, value in os.environ.items() if not _may_be_secret(name)},
+            env={name: value for name, value in os.environ.items() if _is_for_child(name)},
             creationflags=_CREATION_FLAGS,
             process_group=_PROCESS_GROUP,
         )
+        self._exchange: threading.Thread | None = None
         self._loaded: set[str] = set()
         self._documents = 0
 
@@ -129,25 +142,31 @@ class _Child:
         return self._ask(content, format_name, _DOCUMENT_LIMIT_S) or _GAVE_UP
 
     def _ask(self, content: bytes, format_name: str, limit_s: float) -> Decoded | None:
-        """Return the child's reply, or None if it died, sent anything else, or was killed after `limit_s`."""
-        try:
-            with self._killed_after(limit_s):
+        """Return the child's reply, or None if it died, sent anything else, or was killed after `limit_s`.
+
+        Another thread writes and reads, so that the limit also holds if a process that the child started
+        keeps the pipes open, or if the system cannot end a blocked read.
+        """
+        replies: list[Decoded | None] = []
+
+        def exchange() -> None:
+            # ValueError: the pipes were closed.
+            with contextlib.suppress(OSError, ValueError):
                 self._write(f"{format_name} {len(content)}\n".encode("ascii"))
                 self._write(content)
-                return _parse_reply(self._read_line())
-        except (OSError, RuntimeError):  # RuntimeError: no thread can start
-            return None
+                replies.append(_parse_reply(self._read_line()))
 
-    @contextlib.contextmanager
-    def _killed_after(self, limit_s: float) -> Iterator[None]:
-        """Kill the child when the time is up, which ends a blocked read or write on any platform."""
-        timer = threading.Timer(limit_s, self.process.kill)
-        timer.daemon = True
-        timer.start()
+        self._exchange = threading.Thread(target=exchange, daemon=True)
         try:
-            yield
-        finally:
-            timer.cancel()
+            self._exchange.start()
+        except RuntimeError:  # no thread can start
+            self._exchange = None
+            return None
+        self._exchange.join(limit_s)
+        if self._exchange.is_alive():
+            self.kill()
+            return None
+        return replies[0] if replies else None
 
     def _write(self, content: bytes) -> None:
         assert self.process.stdin is not None  # noqa: S101 - for mypy
@@ -170,13 +189,21 @@ class _Child:
 
     def end(self) -> None:
         """Let an idle child end by itself; kill one that does not."""
-        self.close_pipes()
+        if self._exchange is not None:
+            self._exchange.join(_END_LIMIT_S)
+        if self._exchange is None or not self._exchange.is_alive():
+            # To close a pipe from which a thread is reading would block on Windows.
+            self.close_pipes()
         try:
             self.process.wait(_END_LIMIT_S)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def kill(self) -> None:
+        """End the child and, except on Windows, all processes that it started."""
+        if sys.platform != "win32" and self.process.returncode is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
 
@@ -193,12 +220,12 @@ class _Decoders:
         with self._lock:
             try:
                 child = self._start(format_name)
-                decoded = _GAVE_UP if child is None else child.decode(content, format_name)
+                decoded = _UNAVAILABLE if child is None else child.decode(content, format_name)
             except BaseException:
                 # An interruption leaves half a document or a reply to it in the pipes.
                 self._discard()
                 raise
-            if decoded.outcome == "gave-up":
+            if decoded.outcome in ("gave-up", "unavailable"):
                 self._discard()
             return decoded
 
@@ -250,17 +277,17 @@ class _Decoders:
         self._lock = threading.Lock()  # Another thread of the original may hold it.
 
 
-def _may_be_secret(name: str) -> bool:
-    """Return whether an environment variable may hold a password, which a decoder has no use for."""
-    return name.upper().startswith("DOCSEND_") or name.upper().endswith("_PROXY")
+def _is_for_child(name: str) -> bool:
+    """Return whether the child receives an environment variable. All others may hold passwords."""
+    return name.upper() in _CHILD_VARIABLES or name.upper().startswith("LC_")
 
 
 def _parse_reply(line: bytes) -> Decoded | None:
     """Return the child's reply, or None if it is none. A document may have taken over the decoder."""
     try:
-        outcome, is_repaired, is_encrypted, forbidden = json.loads(line)
+        outcome, is_repaired, is_encrypted, forbidden, has_errors = json.loads(line)
         if outcome in get_args(Outcome) and all(word in FORBIDDEN for word in forbidden):
-            return Decoded(outcome, bool(is_repaired), bool(is_encrypted), tuple(forbidden))
+            return Decoded(outcome, bool(is_repaired), bool(is_encrypted), tuple(forbidden), bool(has_errors))
     except (ValueError, TypeError):
         pass
     return None
