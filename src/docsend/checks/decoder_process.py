@@ -38,10 +38,9 @@ _MEMORY_BYTES = 2**30  # of address space. A picture with the highest number of 
 _MAX_PIXELS = 200_000_000  # A4 with 1200 dots per inch has 140 million.
 _MAX_STREAM_BYTES = 256 * 2**20  # of one stream of a PDF. Windows has no limit for the memory of a process.
 _REQUEST_LIMIT_S = 10  # more than `decoders` waits for a document, and as much as it waits for an import
-# When this time has passed, no further page is tried. A hundred pages of a fax (11 MB) take one second.
+# When this time has passed, no further page or picture is tried. A hundred pages of a fax (11 MB) take one
+# second, and a picture of a PDF 60 ms.
 _PAGES_LIMIT_S = 3.0
-# After the content of all pages, the pictures of a PDF are decoded for this time. One takes 60 ms.
-_PICTURES_LIMIT_S = 2.0
 
 
 def main() -> None:
@@ -388,7 +387,7 @@ def _decode_pages(pdf: pikepdf.Pdf, *, is_followed: bool) -> Decoded:
     # program that alters a file damages many.
     altered = states.count("unsure") + states.count("partial")
     is_page_lost = is_page_lost or (altered > 1 and altered * _MIN_ALTERED_SHARE >= len(states))
-    pictures, is_picture_lost = _decode_pictures(pages)
+    pictures, is_picture_lost = _decode_pictures(pages, started + _PAGES_LIMIT_S)
     states += pictures
     messages = " ".join(map(str, pdf.get_warnings()))
     if _LIMIT.search(messages):
@@ -451,13 +450,12 @@ def _count_sound_words(data: bytes) -> tuple[int, int]:
     return len(words), len(words)
 
 
-def _decode_pictures(pages: list[pikepdf.Dictionary]) -> tuple[list[State], bool]:
-    """Decode the pictures that matter. Return their states, and whether a page is lost with one of them.
+def _decode_pictures(pages: list[pikepdf.Dictionary], deadline: float) -> tuple[list[State], bool]:
+    """Decode the pictures that matter, until the deadline. Return their states, and whether a page is lost.
 
     Of a page that shows nothing else, as a scanner makes it, these are all pictures; of another page, the
     large ones.
     """
-    started = time.monotonic()
     states: dict[object, State] = {}  # by object, since pages often share pictures
     is_lost = False
     for page in pages:
@@ -467,7 +465,7 @@ def _decode_pictures(pages: list[pikepdf.Dictionary]) -> tuple[list[State], bool
             pixels = _pixels(picture)
             if not is_alone and pixels < _MIN_PICTURE_PIXELS:
                 continue
-            if time.monotonic() - started > _PICTURES_LIMIT_S:
+            if time.monotonic() > deadline:
                 return list(states.values()), is_lost
             key = picture.objgen
             if key not in states:
