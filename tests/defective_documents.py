@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pikepdf
 from fpdf import FPDF
+from PIL import Image
 
 import samples
+from docsend.checks.formats import pdf_encryption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +122,45 @@ def pdf_of_revision_5(*, user: bytes = b"") -> bytes:
         b"/CF << /StdCF << /CFM /AESV3 >> >> /StmF /StdCF /StrF /StdCF >> "
     ) % (digest.hex().encode(), digest.hex().encode())
     return samples.pdf().replace(b"trailer <<", b"trailer << " + encryption)
+
+
+def pdf_with_empty_owner_password(revision: Literal[2, 3, 5]) -> bytes:
+    """Return a PDF that needs a password as its user, and none as its owner. Viewers try both."""
+    encrypt = pdf_encryption.rc4
+    padding = pdf_encryption._PADDING
+    if revision == 5:
+        content = pdf_of_revision_5(user=b"fictional")
+        user = re.search(rb"/U <(\w+)>", content)[1]  # type: ignore[index]
+        digest = hashlib.sha256(b"fictionc" + bytes.fromhex(user.decode())).digest()
+        owner_entry = (digest + b"fictionc" + b"fictiond").hex().encode()
+        return re.sub(rb"/O <\w+>", b"/O <" + owner_entry + b">", content)
+    rounds, hashes, length = (1, 0, 5) if revision == 2 else (20, 50, 16)
+
+    def digest_of(data: bytes) -> bytes:
+        data = hashlib.md5(data, usedforsecurity=False).digest()
+        for _ in range(hashes):
+            data = hashlib.md5(data[:length], usedforsecurity=False).digest()
+        return data[:length]
+
+    def encrypted(data: bytes, key: bytes) -> bytes:
+        for number in range(rounds):
+            data = encrypt(bytes(byte ^ number for byte in key), data)
+        return data
+
+    password = (b"fictional" + padding)[:32]
+    owner = encrypted(password, digest_of(padding))
+    file_id = bytes.fromhex("31415926535897932384626433832795")  # qpdf's, in files that it makes for tests
+    key = digest_of(password + owner + struct.pack("<i", -4) + file_id)
+    user_entry = encrypted(padding, key)
+    if revision == 3:
+        user_entry = encrypted(hashlib.md5(padding + file_id, usedforsecurity=False).digest(), key).ljust(
+            32, b"\0"
+        )
+    entry = b"/Encrypt << /Filter /Standard /V %d /R %d /Length %d /P -4 /O <%b> /U <%b> >> " % (
+        *(revision - 1, revision, 8 * length),
+        *(owner.hex().encode(), user_entry.hex().encode()),
+    )
+    return samples.pdf().replace(b"trailer <<", b"trailer << " + entry)
 
 
 def linearized_pdf() -> bytes:
@@ -263,6 +305,24 @@ def bmp_of(depth: int, compression: int, *, colors: int = 0, header: int = 40, m
     return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + header + 1024) + body
 
 
+def red_bmp() -> bytes:
+    """Return a BMP of one color, whose pixels contain each line feed behind a carriage return."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), (10, 13, 32)).save(buffer, "BMP")
+    return buffer.getvalue()
+
+
+def altered_bmp() -> bytes:
+    """Return a BMP that is longer than it says, since each LF became CR LF."""
+    return red_bmp() + b"\r\n" * 9
+
+
+def red_tiff() -> bytes:
+    """Return a TIFF of one color, whose pixels contain each line feed behind a carriage return."""
+    pixels = b"\x0d\x0a" * 128
+    return tiff_of()[:8] + pixels + tiff_of()[8 + len(pixels) :]
+
+
 def chunked(content: bytes, size: int = 1024) -> bytes:
     """Return the body of a chunked HTTP response (RFC 9112, 7.1) with its chunk sizes."""
     pieces = [content[start : start + size] for start in range(0, len(content), size)]
@@ -302,6 +362,11 @@ CASES = [
         "a.pdf",
         lambda: pdf_of_revision_5(user=b"fictional"),
         ("encrypted-pdf",),
+    ),
+    *(
+        Case(f"a PDF of revision {revision} without an owner password", "a.pdf", make, RESTRICTED)
+        for revision in (2, 3, 5)
+        for make in [lambda revision=revision: pdf_with_empty_owner_password(revision)]
     ),
     Case("a PDF with an encrypted attachment", "a.pdf", encrypted_attachment, RESTRICTED),
     Case(
@@ -454,7 +519,10 @@ CASES = [
         DAMAGED,
     ),
     Case("a BigTIFF", "a.tif", big_tiff, ("?rare-image",)),
+    Case("a TIFF of one color that looks like line ends", "a.tif", red_tiff, (), ("?document-altered",)),
     # 11: small ones
+    Case("a BMP of one color that looks like line ends", "a.bmp", red_bmp, (), ("?document-altered",)),
+    Case("a BMP with other line ends", "a.bmp", altered_bmp, ("?document-altered",)),
     Case("an AVIF photo named .jpg", "a.jpg", lambda: b"\0\0\0\x1cftypavif" + bytes(99), MISMATCH),
     Case("a JPEG 2000 image named .jpg", "a.jpg", lambda: b"\0\0\0\x0cjP  " + bytes(99), MISMATCH),
     Case(

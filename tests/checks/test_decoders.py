@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import signal
 import struct
 import subprocess
@@ -21,8 +22,10 @@ import pytest
 from PIL import Image
 
 import samples
-from docsend.checks import decoders
+from docsend.checks import decoders, defects
 from docsend.checks.decoders import Decoded, decode
+from docsend.isolation import processes
+from docsend.model.document import Defect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +85,47 @@ def encoded_pdf(stream: bytes, *filters: str) -> bytes:
     return saved(document, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none)
 
 
-def scanned_pdf(*jpegs: bytes, **save: object) -> bytes:
+def wrong_checksums(*contents: bytes) -> bytes:
+    """Return a PDF in which the checksum of the content of each page is wrong."""
+    document = pikepdf.Pdf.new()
+    for content in contents:
+        page = document.add_blank_page()
+        compressed = zlib.compress(content)
+        stream = flip(compressed, len(compressed) - 1)
+        page.obj.Contents = pikepdf.Stream(document, stream, Filter=pikepdf.Name.FlateDecode)
+    return saved(document, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none)
+
+
+def text_layer(page: pikepdf.Page) -> None:
+    """Add the resources that text recognition adds to a scan."""
+    page.obj.Resources.Font = pikepdf.Dictionary(F1=pikepdf.Dictionary(Type=pikepdf.Name.Font))
+
+
+def jbig2(page: pikepdf.Page) -> None:
+    page.obj.Resources.XObject.Scan.Filter = pikepdf.Name.JBIG2Decode
+
+
+def form(page: pikepdf.Page) -> None:
+    """Move the resources of a page into a form, and the form to the parent of the page."""
+    inner = page.obj.Resources
+    page.obj.Parent.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(Form=page.obj.Contents))
+    page.obj.Contents.Subtype = pikepdf.Name.Form
+    page.obj.Contents.Resources = inner
+    del page.obj.Resources
+
+
+def big_jpeg(width: int, height: int) -> bytes:
+    return blank("JPEG", "RGB", (width, height))
+
+
+def headless(jpeg: bytes) -> bytes:
+    """Return a JPEG whose tables and frame header were lost."""
+    return jpeg[:2] + bytes(400) + jpeg[402:]
+
+
+def scanned_pdf(
+    *jpegs: bytes, change: Callable[[pikepdf.Page], None] = lambda _: None, **save: object
+) -> bytes:
     """Return a PDF as scanners make it: each page is a JPEG."""
     document = pikepdf.Pdf.new()
     for jpeg in jpegs:
@@ -94,9 +137,12 @@ def scanned_pdf(*jpegs: bytes, **save: object) -> bytes:
             "Filter": "/DCTDecode",
         }
         names = {name: pikepdf.Name(value) for name, value in options.items()}
-        image = pikepdf.Stream(document, jpeg, Width=64, Height=48, BitsPerComponent=8, **names)
+        frame = jpeg.find(b"\xff\xc0") + 5
+        height, width = struct.unpack_from(">HH", jpeg, frame) if frame > 4 else (1000, 700)
+        image = pikepdf.Stream(document, jpeg, Width=width, Height=height, BitsPerComponent=8, **names)
         page.obj.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(Scan=image))
         page.obj.Contents = document.make_stream(b"q 595 0 0 842 0 0 cm /Scan Do Q")
+        change(page)
     return saved(document, **save)
 
 
@@ -190,7 +236,15 @@ SOUND = {
     "pdf: a picture that Pillow does not know": scanned_pdf(
         samples.jpeg().replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c")
     ),
-    "pdf: a wrong checksum only": encoded_pdf(flip(zlib.compress(text()), -1), "FlateDecode"),
+    "pdf: a wrong checksum only": wrong_checksums(text()),
+    "pdf: zeros after its end": pdf(text(1), text(2)) + bytes(5000),
+    "pdf: random bytes after its end": pdf(text(1), text(2)) + random.Random(1).randbytes(5000),
+    "pdf: a log after its end": pdf(text(1), text(2)) + b"a line of a log\n" * 500,
+    "pdf: a scan with a text layer": scanned_pdf(big_jpeg(700, 1000), change=text_layer),
+    "pdf: a small damaged picture on a page with text": scanned_pdf(
+        samples.jpeg(1), samples.jpeg()[:1500], change=text_layer
+    ),
+    "pdf: a picture that needs another program": scanned_pdf(samples.jpeg(), change=jbig2),
     "jpeg": samples.jpeg(),
     "jpeg: progressive": picture("JPEG", progressive=True),
     "jpeg: four colours": picture("JPEG", "CMYK"),
@@ -227,6 +281,14 @@ def test_a_sound_document_opens(name: str) -> None:
 DAMAGED = {
     "pdf: one page of three is broken": flip_in_stream(pdf(text(1), text(2), text(3)), 2),
     "pdf: one of two scans is broken": scanned_pdf(samples.jpeg(1), samples.jpeg(2)[:1500]),
+    "pdf: one of three scans with a text layer is broken": scanned_pdf(
+        headless(big_jpeg(700, 1000)), big_jpeg(700, 1001), big_jpeg(700, 1002), change=text_layer
+    ),
+    "pdf: one of three scans is broken": scanned_pdf(
+        big_jpeg(700, 1000), big_jpeg(700, 1001), headless(big_jpeg(700, 1000))
+    ),
+    "pdf: a scan inside a form is broken": scanned_pdf(headless(big_jpeg(700, 1000)), change=form),
+    "pdf: a wrong checksum and another content": wrong_checksums(text().replace(b"Td", b"T\xe4")),
     "pdf: only its header": b"%PDF-1.7\n",
     "pdf: its first half": pdf(text(1), text(2))[:700],
     "pdf: taken for text": as_utf8(pdf(text(1), text(2))),
@@ -279,6 +341,30 @@ def test_a_variant_that_the_decoder_does_not_know_is_no_damage(name: str) -> Non
     assert decode(UNSUPPORTED[name], name.partition(":")[0]) == Decoded("unsupported")
 
 
+def changed(line: int) -> bytes:
+    """Return a content stream that is not one from a line on."""
+    lines = text().split(b"\n")
+    return b"\n".join([*lines[:line], *(each.replace(b"Td", b"T\xe4") for each in lines[line:])])
+
+
+def cut_off(content: bytes) -> bytes:
+    return encoded_pdf(zlib.compress(content)[:-90], "FlateDecode")
+
+
+ERRORS = {
+    "a broken picture of middle size on a page with text": scanned_pdf(
+        blank("JPEG", "RGB", (400, 300))[:1500], change=text_layer
+    ),
+    "a content that is cut off and changed": cut_off(changed(20)),
+    "a wrong checksum and a content that is changed": wrong_checksums(changed(20)),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_damage_that_loses_no_page_is_told(name: str) -> None:
+    assert decode(ERRORS[name], "pdf") == Decoded("opens", is_repaired=True, has_errors=True)
+
+
 REPAIRED = {
     "without its end": pdf(text(1), text(2))[:-40],
     "with other line ends": pdf(b"", b"").replace(b"\n", b"\r\n"),
@@ -289,6 +375,13 @@ REPAIRED = {
 @pytest.mark.parametrize("name", REPAIRED)
 def test_a_pdf_that_opens_only_after_repairs_says_so(name: str) -> None:
     assert decode(REPAIRED[name], "pdf") == Decoded("opens", is_repaired=True)
+
+
+@pytest.mark.parametrize(("has_errors", "kind"), [(True, "damaged"), (False, "repaired")])
+def test_damage_of_the_structure_remains_if_data_is_corrupt(*, has_errors: bool, kind: str) -> None:
+    decoded = Decoded("opens", is_repaired=True, has_errors=has_errors)
+    (defect,) = defects.confirm((Defect("damaged", is_certain=False),), decoded)
+    assert defect.kind == kind
 
 
 # -- encryption --------------------------------------------------------------------------------------------
@@ -619,8 +712,8 @@ def test_ctrl_c_interrupts_a_document_and_not_the_decoder_of_the_next(start) -> 
     assert outcome == "opens"
     assert second != first
     assert not is_running(first)
-    press_ctrl_c(process)
     os.kill(second, signal.SIGINT)
+    press_ctrl_c(process)
     assert told(process) == ["opens", second]
     assert process.wait() == 0
 
@@ -672,14 +765,17 @@ def test_a_copy_that_was_forked_while_a_document_is_decoded_does_not_wait_for_it
 def test_the_child_learns_nothing_but_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCSEND_PASSWORD_FILE", "/fictional/password")
     monkeypatch.setenv("HTTPS_PROXY", "http://user:password@proxy.invalid")
+    monkeypatch.setenv("FICTIONAL_TOKEN", "a fictional token")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     content = pdf(text())
     decode(content, "pdf")
     process = Path(f"/proc/{child_pid()}")
     command = process.joinpath("cmdline").read_bytes().split(b"\0")
     assert command[1:-1] == [b"-P", b"-m", b"docsend.checks.decoder_process"]
     environment = process.joinpath("environ").read_bytes()
-    assert b"DOCSEND_" not in environment
-    assert b"proxy" not in environment.lower()
+    assert b"LC_ALL=C.UTF-8" in environment.split(b"\0")
+    names = {entry.partition(b"=")[0].decode() for entry in environment.split(b"\0") if entry}
+    assert {name for name in names if not name.startswith("LC_")} <= processes._CHILD_VARIABLES
     files = {os.readlink(link).partition(":")[0] for link in process.joinpath("fd").iterdir()}
     assert files == {"pipe", "/dev/null"}
 
@@ -739,12 +835,55 @@ def replace_pikepdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     return replace
 
 
+BROKEN = {
+    "a library is missing": "raise ImportError('a library is missing')",
+    "an error": "raise RuntimeError('no')",
+    "an interruption": "raise KeyboardInterrupt",
+    "its end": "import os; os._exit(3)",
+    "a crash": "import ctypes; ctypes.string_at(0)",
+}
+
+
 @pytest.mark.usefixtures("_new_child", "_no_failed_starts")
-def test_a_decoder_that_cannot_be_imported_is_tried_three_times(replace_pikepdf) -> None:
-    attempts = replace_pikepdf("raise ImportError('a library is missing')")
-    assert [decode(samples.pdf(), "pdf").outcome for _ in range(6)] == ["gave-up"] * 6
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_decoder_that_cannot_be_imported_is_tried_three_times(name: str, replace_pikepdf) -> None:
+    attempts = replace_pikepdf(BROKEN[name])
+    assert [decode(samples.pdf(), "pdf").outcome for _ in range(6)] == ["unavailable"] * 6
     assert attempts.read_text() == "..."
     assert decode(samples.png(), "png") == OPENS
+
+
+@pytest.mark.usefixtures("_new_child", "_no_failed_starts")
+def test_decoders_that_do_not_work_are_told_once_for_all_documents(replace_pikepdf, run, tmp_path) -> None:
+    replace_pikepdf("raise ImportError('a library is missing')")
+    files = [samples.write(tmp_path, f"{number}.pdf", samples.pdf(number)) for number in (1, 2)]
+    where = ("--to", "insured-collection", "--category", "supporting", "--type", "employer-certificate")
+    more = ("--id", "000000018", "--service", "http://127.0.0.1:9", "--dry-run", "--json", "--thorough")
+    outcome = run("send", *files, *where, *more)
+    (problem,) = outcome.json["problems"]
+    assert (problem["code"], problem["severity"], outcome.code) == ("not-decoded", "warning", 0)
+    assert "do not work" in problem["message"]
+    assert problem.get("document") is None
+
+
+@posix_only
+@pytest.mark.usefixtures("_new_child", "_no_failed_starts")
+def test_a_process_that_the_decoder_left_behind_keeps_nobody_waiting(
+    replace_pikepdf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    left = tmp_path / "left"
+    replace_pikepdf(f"""if True:
+        import os, time
+        if (pid := os.fork()) == 0:
+            time.sleep(300)
+        open({str(left)!r}, "w").write(str(pid))
+        raise ImportError
+    """)
+    monkeypatch.setattr(decoders, "START_LIMIT_S", 1)
+    started = time.monotonic()
+    assert decode(samples.pdf(), "pdf") == Decoded("unavailable")
+    assert time.monotonic() - started < 5
+    assert wait_until(lambda: not is_running(int(left.read_text())))
 
 
 @pytest.mark.usefixtures("_new_child", "_no_failed_starts")
@@ -754,23 +893,26 @@ def test_a_decoder_that_hangs_when_it_is_imported_is_killed(
     attempts = replace_pikepdf("import time; time.sleep(60)")
     monkeypatch.setattr(decoders, "START_LIMIT_S", 0.5)
     started = time.monotonic()
-    assert [decode(samples.pdf(), "pdf").outcome for _ in range(5)] == ["gave-up"] * 5
+    assert [decode(samples.pdf(), "pdf").outcome for _ in range(5)] == ["unavailable"] * 5
     assert time.monotonic() - started < 5
     assert attempts.read_text() == "..."
 
 
 @pytest.mark.usefixtures("_new_child", "_no_failed_starts")
-def test_a_machine_that_starts_no_process_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/fictional/python")
-    assert decode(samples.png(), "png") == Decoded("gave-up")
+@pytest.mark.parametrize("executable", ["/fictional/python", "", None])
+def test_a_machine_that_starts_no_process_has_no_decoder(
+    executable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    assert decode(samples.png(), "png") == Decoded("unavailable")
 
 
 @pytest.mark.usefixtures("_new_child")
-def test_a_machine_that_starts_no_thread_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_starts_no_thread_has_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_thread(_self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patches:
         patches.setattr(threading.Thread, "start", no_thread)
-        assert decode(samples.png(), "png") == Decoded("gave-up")
+        assert decode(samples.png(), "png") == Decoded("unavailable")
     assert decode(samples.png(), "png") == OPENS

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, get_args
 
 from docsend.isolation.processes import START_LIMIT_S, ChildProcess
 
-Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up"]
+Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up", "unavailable"]
 
 # A page of A4 with 600 dots per inch takes less than half a second, and after three seconds the child starts
 # no further page. Only a page that is itself extreme takes longer.
@@ -37,8 +37,8 @@ class Decoded(NamedTuple):
 
     `outcome` is "opens" if every page that was tried decodes; "damaged" if the decoder found the data corrupt
     or incomplete; "needs-password"; "unsupported" if the decoder does not know this variant of the format,
-    which says nothing about damage; "gave-up" if a limit of time, memory or pixels was reached or the decoder
-    does not work, which says nothing about the document.
+    which says nothing about damage; "gave-up" if a limit of time, memory or pixels was reached; "unavailable"
+    if the decoder does not work on this computer, which says nothing about the document.
     """
 
     outcome: Outcome
@@ -47,10 +47,12 @@ class Decoded(NamedTuple):
     )
     is_encrypted: bool = False  # A PDF that is encrypted and opens without a password.
     forbidden: tuple[str, ...] = ()  # What the owner of a PDF forbids, of FORBIDDEN.
+    has_errors: bool = False  # It opens, but some data of its pages or pictures is corrupt.
 
 
 FORBIDDEN = ("printing", "changing", "copying", "commenting")
 _GAVE_UP = Decoded("gave-up")
+_UNAVAILABLE = Decoded("unavailable")
 
 
 @functools.cache
@@ -67,7 +69,8 @@ def decode(content: bytes, format_name: str) -> Decoded:
 
     `format_name` is "pdf", "jpeg", "png", "tiff", "bigtiff" or "bmp". The call takes at most five seconds,
     and up to ten more if a decoder has to be started; calls from several threads wait for each other. No
-    error is raised: if the decoder fails, for whatever reason, the outcome is "gave-up".
+    error is raised: if the decoder fails, for whatever reason, the outcome is "gave-up", or "unavailable" if
+    it could not even be started.
     """
     return _decoders.decode(content, format_name)
 
@@ -102,13 +105,13 @@ class _Child(ChildProcess):
 
     def _ask(self, content: bytes, format_name: str, limit_s: float) -> Decoded | None:
         """Return the child's reply, or None if it died, sent anything else, or was killed after `limit_s`."""
-        try:
-            with self.killed_after(limit_s):
-                self.write(f"{format_name} {len(content)}\n".encode("ascii"))
-                self.write(content)
-                return _parse_reply(self.read_line())
-        except (OSError, RuntimeError):  # RuntimeError: no thread can start
-            return None
+
+        def exchange() -> Decoded | None:
+            self.write(f"{format_name} {len(content)}\n".encode("ascii"))
+            self.write(content)
+            return _parse_reply(self.read_line())
+
+        return self.run(exchange, limit_s)
 
 
 class _Decoders:
@@ -123,12 +126,12 @@ class _Decoders:
         with self._lock:
             try:
                 child = self._start(format_name)
-                decoded = _GAVE_UP if child is None else child.decode(content, format_name)
+                decoded = _UNAVAILABLE if child is None else child.decode(content, format_name)
             except BaseException:
                 # An interruption leaves half a document or a reply to it in the pipes.
                 self._discard()
                 raise
-            if decoded.outcome == "gave-up":
+            if decoded.outcome in ("gave-up", "unavailable"):
                 self._discard()
             return decoded
 
@@ -179,9 +182,9 @@ class _Decoders:
 def _parse_reply(line: bytes) -> Decoded | None:
     """Return the child's reply, or None if it is none. A document may have taken over the decoder."""
     try:
-        outcome, is_repaired, is_encrypted, forbidden = json.loads(line)
+        outcome, is_repaired, is_encrypted, forbidden, has_errors = json.loads(line)
         if outcome in get_args(Outcome) and all(word in FORBIDDEN for word in forbidden):
-            return Decoded(outcome, bool(is_repaired), bool(is_encrypted), tuple(forbidden))
+            return Decoded(outcome, bool(is_repaired), bool(is_encrypted), tuple(forbidden), bool(has_errors))
     except (ValueError, TypeError):
         pass
     return None

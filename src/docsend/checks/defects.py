@@ -6,6 +6,7 @@ counts although it needs confirmation. With `--thorough`, they decode every docu
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from docsend.checks.formats import detect
@@ -30,7 +31,26 @@ def find(content: bytes, format_name: str | None, *, is_thorough: bool = False) 
 
     if not decoders.are_installed():
         return defects
-    return confirm(defects, decoders.decode(content, format_name), is_thorough=is_thorough)
+    decoded = decoders.decode(content, format_name)
+    if decoded.outcome == "opens" and _has_its_size(content, format_name):
+        defects = tuple(defect for defect in defects if defect.kind != "lines-altered" or defect.is_certain)
+    return confirm(defects, decoded, is_thorough=is_thorough)
+
+
+def _has_its_size(content: bytes, format_name: str) -> bool:
+    """Return whether a BMP or TIFF says about itself that nothing was inserted into it or removed.
+
+    A picture of one color may have no other line feeds than those behind carriage returns.
+    """
+    try:
+        if format_name == "bmp":
+            return bool(struct.unpack_from("<I", content, 2)[0] == len(content))
+        if format_name == "tiff":  # The table of the first page is behind most of the content.
+            (position,) = struct.unpack_from("<I" if content[:2] == b"II" else ">I", content, 4)
+            return bool(2 * position > len(content))
+    except struct.error:
+        pass
+    return False
 
 
 def _is_in_doubt(defect: Defect) -> bool:
@@ -41,6 +61,8 @@ def confirm(
     defects: tuple[Defect, ...], decoded: Decoded, *, is_thorough: bool = False
 ) -> tuple[Defect, ...]:
     """Return the defects that remain after a decoder has tried to decode the document."""
+    if decoded.outcome == "unavailable":
+        return (*defects, Defect("not-decoded", ("unavailable",)))
     certain = {defect.kind for defect in defects if defect.is_certain}
     if any(kind in _ERRORS for kind in certain):
         return tuple(defect for defect in defects if defect.kind not in ("doubtful", "repaired"))
@@ -66,7 +88,8 @@ def _after_success(defects: tuple[Defect, ...], decoded: Decoded) -> tuple[Defec
     kinds = {defect.kind for defect in found}
     if decoded.is_encrypted and "restricted" not in kinds:
         found[Defect("restricted", decoded.forbidden)] = None
-    if decoded.is_repaired and not kinds & {"repaired", "chunked", "lengths-wrong", "lines-altered"}:
+    explanations = {"chunked", "damaged", "lengths-wrong", "lines-altered", "repaired"}
+    if decoded.is_repaired and not kinds & explanations:
         found[Defect("repaired")] = None
     return tuple(found)
 
@@ -78,7 +101,7 @@ def _after_opening(defect: Defect, decoded: Decoded) -> Defect | None:
     if defect.is_certain:
         return defect
     if defect.kind == "damaged":
-        return Defect("repaired")
+        return Defect("damaged" if decoded.has_errors else "repaired")
     if defect.kind == "unusual":
         return Defect("rare")
     if defect.kind in ("chunked", "lengths-wrong") and not decoded.is_repaired:

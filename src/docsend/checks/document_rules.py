@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from docsend.checks.formats.detect import FORMAT_OF_EXTENSION
 from docsend.codes import Code
 from docsend.i18n import Message, join
-from docsend.model.document import Document, UnreadDocument
+from docsend.model.document import Defect, Document, UnreadDocument
 from docsend.model.problem import Problem
 from docsend.text import escape_control_characters, has_control_characters
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docsend.model.catalog import Catalog, Destination
-    from docsend.model.document import Defect, DefectKind
+    from docsend.model.document import DefectKind
 
 # Blanks, and the marks of reading direction, which cannot be seen.
 _BLANKS = " \t\u00a0\u200e\u200f\u061c\ufeff"
@@ -60,6 +60,8 @@ def check(
             replace(problem, path=document.path) for problem in document_problems if problem is not None
         )
     readable = [document for document in documents if isinstance(document, Document)]
+    if any(_NO_DECODER in document.defects for document in readable):
+        problems.append(_no_decoder_problem())
     return tuple(sorted(readable, key=_BY_NAME))
 
 
@@ -412,6 +414,7 @@ _DEFECT_PROBLEMS: dict[DefectKind, tuple[Code, Message, Message]] = {
         Message("open it in Adobe Reader and print it to a PDF"),
     ),
 }
+_NO_DECODER = Defect("not-decoded", ("unavailable",))
 _WARNINGS = ("chunked", "lengths-wrong", "lines-altered")
 _OPERATIONS = {
     "printing": Message("printing"),
@@ -422,8 +425,11 @@ _OPERATIONS = {
 
 
 def _defect_problem(name: str, format_name: str | None, defect: Defect) -> Problem | None:
-    """Return the problem for a defect. Without a decoder, a doubt remains without a word."""
-    if defect.kind == "doubtful":
+    """Return the problem for a defect. Without a decoder, a doubt remains without a word.
+
+    That the decoders do not work is said once, not for each document.
+    """
+    if defect.kind == "doubtful" or defect == _NO_DECODER:
         return None
     if defect.kind == "restricted":
         return _restricted_problem(name, defect)
@@ -437,6 +443,15 @@ def _defect_problem(name: str, format_name: str | None, defect: Defect) -> Probl
     return Problem(
         code, message.with_values(**used), hint, document=name, is_warning=defect.kind in _WARNINGS
     )
+
+
+def _no_decoder_problem() -> Problem:
+    message = Message("not fully checked: the decoders pikepdf and Pillow do not work on this computer")
+    hint = Message(
+        "run `{command}` with the Python of docsend to see why, and install them again",
+        command='python -c "import pikepdf, PIL.Image"',
+    )
+    return Problem(Code.NOT_DECODED, message, hint)
 
 
 def _restricted_problem(name: str, defect: Defect) -> Problem:

@@ -1,21 +1,25 @@
 """Child processes that read what strangers sent, as seen from the process that starts them.
 
 A library written in C may crash, hang or need all memory. In a child, that costs one file, and the child
-holds no credentials. Bytes reach it through a pipe, never through a file, an argument or the environment.
-When this process ends, however it ends, the pipe closes, and the child ends. `limits` is the child's part.
+holds no credentials: of the environment it receives only the variables that starting Python may need, which
+are where programs, libraries and packages are (such as PATH, LD_LIBRARY_PATH, PYTHONPATH and HOME), the
+folder for temporary files, and the language (_CHILD_VARIABLES). Bytes reach it through a pipe, never through
+a file, an argument or the environment. When this process ends, however it ends, the pipe closes, and the
+child ends. `limits` is the child's part.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Starting Python and importing a library takes 0.1 to 0.2 s, and some seconds from a cold or a network disk.
 START_LIMIT_S = 10.0
@@ -27,6 +31,15 @@ if sys.platform == "win32":
 else:
     _CREATION_FLAGS = 0
     _PROCESS_GROUP = 0
+# The user's packages are found below HOME, or APPDATA on Windows, where Python also needs SYSTEMROOT.
+_CHILD_VARIABLES = {
+    *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONDONTWRITEBYTECODE"),
+    *("HOME", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "SYSTEMDRIVE", "SYSTEMROOT", "WINDIR"),
+    *("TEMP", "TMP", "TMPDIR", "LANG", "LANGUAGE"),
+}
+
+Result = TypeVar("Result")
 
 
 class ChildProcess:
@@ -37,6 +50,8 @@ class ChildProcess:
         # -P: a module in the current folder must not replace one of the standard library. -I would also
         # ignore PYTHONPATH and the user's packages, from which docsend itself may have been imported.
         isolation = "-I" if sys.flags.isolated else "-P"
+        if not sys.executable:  # Python was embedded, or could not find itself.
+            raise OSError("the path of Python is unknown")
         self.process = subprocess.Popen(  # noqa: S603 - a fixed command
             [sys.executable, isolation, "-m", module],
             stdin=subprocess.PIPE,
@@ -44,10 +59,35 @@ class ChildProcess:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             close_fds=True,
-            env={name: value for name, value in os.environ.items() if not _may_be_secret(name)},
+            env={name: value for name, value in os.environ.items() if _is_for_child(name)},
             creationflags=_CREATION_FLAGS,
             process_group=_PROCESS_GROUP,
         )
+        self._exchange: threading.Thread | None = None
+
+    def run(self, exchange: Callable[[], Result], limit_s: float) -> Result | None:
+        """Return the result of an exchange with the child, or None if it fails or takes too long.
+
+        Another thread writes and reads, so that the limit also holds if a process that the child started
+        keeps the pipes open, or if the system cannot end a blocked read. Then the child is killed.
+        """
+        results: list[Result] = []
+
+        def run() -> None:
+            with contextlib.suppress(OSError, ValueError):  # ValueError: the pipes were closed.
+                results.append(exchange())
+
+        self._exchange = threading.Thread(target=run, daemon=True)
+        try:
+            self._exchange.start()
+        except RuntimeError:  # no thread can start
+            self._exchange = None
+            return None
+        self._exchange.join(limit_s)
+        if self._exchange.is_alive():
+            self.kill()
+            return None
+        return results[0] if results else None
 
     @contextlib.contextmanager
     def killed_after(self, limit_s: float) -> Iterator[None]:
@@ -55,7 +95,7 @@ class ChildProcess:
 
         Raise RuntimeError if no thread can start.
         """
-        timer = threading.Timer(limit_s, self.process.kill)
+        timer = threading.Timer(limit_s, self._kill_group)
         timer.daemon = True
         timer.start()
         try:
@@ -98,7 +138,11 @@ class ChildProcess:
 
     def end(self) -> None:
         """Let an idle child end by itself; kill one that does not."""
-        self.close_pipes()
+        if self._exchange is not None:
+            self._exchange.join(_END_LIMIT_S)
+        if self._exchange is None or not self._exchange.is_alive():
+            # To close a pipe from which a thread is reading would block on Windows.
+            self.close_pipes()
         try:
             self.process.wait(_END_LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -106,8 +150,15 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Kill the child, whatever it is doing, and wait for its end."""
-        self.process.kill()
+        self._kill_group()
         self.process.wait()
+
+    def _kill_group(self) -> None:
+        """Kill the child and, except on Windows, all processes that it started."""
+        if sys.platform != "win32" and self.process.returncode is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
 
     def disown(self) -> None:
         """In a forked copy of this process: leave the child, which is the original's, to the original."""
@@ -116,6 +167,6 @@ class ChildProcess:
         self.process.returncode = 0  # Otherwise Popen would wait for a process that is not its own.
 
 
-def _may_be_secret(name: str) -> bool:
-    """Return whether an environment variable may hold a password, which the child has no use for."""
-    return name.upper().startswith("DOCSEND_") or name.upper().endswith("_PROXY")
+def _is_for_child(name: str) -> bool:
+    """Return whether the child receives an environment variable. All others may hold passwords."""
+    return name.upper() in _CHILD_VARIABLES or name.upper().startswith("LC_")

@@ -1,7 +1,8 @@
 """Whether an encrypted PDF opens without a password (ISO 32000-2, 7.6.4), and what it forbids.
 
-A viewer first tries the empty user password. If this is right, it shows the document and only obeys the
-permissions in /P. Revisions 2 to 5 are decided here; revision 6 needs AES, which the standard library lacks.
+A viewer first tries the empty user password, and then the empty owner password. If one is right, it shows
+the document and only obeys the permissions in /P. Revisions 2 to 5 are decided here; revision 6 needs AES,
+which the standard library lacks.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def is_for_certificates(encryption: Mapping[bytes, Value]) -> bool:
 
 
 def opens_without_password(encryption: Mapping[bytes, Value], file_id: bytes) -> bool | None:
-    """Return whether the empty user password opens the file, or None if this cannot be decided.
+    """Return whether an empty password opens the file, or None if this cannot be decided.
 
     `encryption` is the encryption dictionary, and `file_id` the first string of the trailer's /ID, or b"".
     """
@@ -41,12 +42,38 @@ def opens_without_password(encryption: Mapping[bytes, Value], file_id: bytes) ->
     if not isinstance(revision, int) or not isinstance(user, bytes) or len(user) < 32:
         return None
     if revision in (2, 3, 4) and version in (1, 2, 3, 4):
-        key = _file_key(encryption, revision, file_id)
-        return None if key is None else _is_user_key(key, revision, file_id, user)
+        return _opens_with_padding(encryption, revision, file_id, user)
     if revision == 5 and len(user) >= 40:
         # Adobe's extension level 3 of ISO 32000-1: U is a SHA-256, followed by the salts of password and key.
-        return hashlib.sha256(user[32:40]).digest() == user[:32]
+        # So is O, whose hash includes U.
+        owner = encryption.get(b"O")
+        return hashlib.sha256(user[32:40]).digest() == user[:32] or (
+            isinstance(owner, bytes)
+            and len(owner) >= 40
+            and hashlib.sha256(owner[32:40] + user[:48]).digest() == owner[:32]
+        )
     return None
+
+
+def _opens_with_padding(
+    encryption: Mapping[bytes, Value], revision: int, file_id: bytes, user: bytes
+) -> bool | None:
+    """Return whether an empty user password, or the one in /O if the owner's is empty, is right."""
+    owner_key = _owner_key(encryption, revision)
+    owner = encryption.get(b"O")
+    if owner_key is None or not isinstance(owner, bytes):
+        return None
+    # Algorithm 7: /O is the padded user password, encrypted with a key that follows from the owner password.
+    password = owner[:32]
+    for round_ in reversed(range(20 if revision >= 3 else 1)):
+        password = rc4(bytes(byte ^ round_ for byte in owner_key), password)
+    for each in (_PADDING, password):
+        key = _file_key(encryption, revision, file_id, each)
+        if key is None:
+            return None
+        if _is_user_key(key, revision, file_id, user):
+            return True
+    return False
 
 
 def forbidden_operations(encryption: Mapping[bytes, Value]) -> tuple[str, ...]:
@@ -57,18 +84,35 @@ def forbidden_operations(encryption: Mapping[bytes, Value]) -> tuple[str, ...]:
     return tuple(name for name, bit in _PERMISSIONS if not permissions >> (bit - 1) & 1)
 
 
-def _file_key(encryption: Mapping[bytes, Value], revision: int, file_id: bytes) -> bytes | None:
-    """Return the key that follows from the empty password (algorithm 2), or None if a value is malformed."""
-    owner, permissions = encryption.get(b"O"), encryption.get(b"P")
-    if not isinstance(owner, bytes) or not isinstance(permissions, int):
-        return None
+def _key_length(encryption: Mapping[bytes, Value], revision: int) -> int | None:
+    """Return the length of the key in bytes, or None if it is none that the standard allows."""
     bits = encryption.get(b"Length", 40)
     length = 5
     if revision >= 3:
         length = 16 if encryption.get(b"V") == 4 or not isinstance(bits, int) else bits // 8
-    if not 5 <= length <= 16:
+    return length if 5 <= length <= 16 else None
+
+
+def _owner_key(encryption: Mapping[bytes, Value], revision: int) -> bytes | None:
+    """Return the key that follows from an empty owner password (algorithm 3, steps a to d)."""
+    length = _key_length(encryption, revision)
+    if length is None:
         return None
-    digest = hashlib.md5(_PADDING + owner[:32], usedforsecurity=False)
+    key = hashlib.md5(_PADDING, usedforsecurity=False).digest()
+    for _ in range(50 if revision >= 3 else 0):
+        key = hashlib.md5(key, usedforsecurity=False).digest()
+    return key[:length]
+
+
+def _file_key(
+    encryption: Mapping[bytes, Value], revision: int, file_id: bytes, password: bytes
+) -> bytes | None:
+    """Return the key that follows from a padded password (algorithm 2), or None if a value is malformed."""
+    owner, permissions = encryption.get(b"O"), encryption.get(b"P")
+    length = _key_length(encryption, revision)
+    if not isinstance(owner, bytes) or not isinstance(permissions, int) or length is None:
+        return None
+    digest = hashlib.md5(password + owner[:32], usedforsecurity=False)
     digest.update(struct.pack("<I", permissions & 0xFFFFFFFF) + file_id)
     if revision >= 4 and encryption.get(b"EncryptMetadata") is False:
         digest.update(b"\xff\xff\xff\xff")
