@@ -214,6 +214,14 @@ def pdf_with_replaced_pages() -> bytes:
     )
 
 
+def bmp_of_utf8() -> bytes:
+    """Return a BMP whose pixels have the bytes of a blank and an "e" with an accent."""
+    pixels = " é".encode() * 1000
+    size = (54 + len(pixels)).to_bytes(4, "little")
+    head = b"BM" + size + bytes(4) + struct.pack("<IIiiHH", 54, 40, 20, 50, 1, 24) + bytes(24)
+    return head + pixels
+
+
 def pdf_without_catalog() -> bytes:
     return samples.pdf().replace(b"/Type /Catalog", b"/Kind /Catalog").replace(b"/Pages", b"/Sheet")
 
@@ -496,6 +504,7 @@ CASES = [
     ),
     Case("a PDF with an attached PDF", "a.pdf", pdf_with_attached_pdf),
     Case("a PDF whose revision replaces its page tree", "a.pdf", pdf_with_replaced_pages),
+    Case("a BMP of one color whose bytes are UTF-8", "a.bmp", bmp_of_utf8),
     Case("a PDF behind a web page", "a.pdf", lambda: b"<html>\n" + text_pdf()),
     Case("a PDF behind the letters BM", "a.pdf", lambda: b"BM\n" + text_pdf()),
     # 9: TIFF

@@ -89,7 +89,9 @@ def _lacks_converted_bytes(compressed: bytes) -> bool:
 
 def _find_image_alteration(content: bytes, format_name: str | None) -> Kind | None:
     if format_name in ("bmp", "tiff", "bigtiff") and _is_converted_to_utf8(content):
-        return "altered"
+        # Pixels of one color may be UTF-8. A conversion makes a file longer than its header says.
+        has_its_size = format_name == "bmp" and int.from_bytes(content[2:6], "little") == len(content)
+        return None if has_its_size else "altered"
     if format_name == "jpeg" and _has_altered_scan(content):
         return "lines-altered"
     has_changed = content.count(b"\n") >= _MIN_LINE_ENDINGS and _LONE_LINE_FEED.search(content) is None
@@ -146,7 +148,7 @@ def _binary_streams(content: bytes, *, most: int = _MAX_STREAMS) -> Iterator[byt
     """Yield the data of the first streams with a filter whose result is not text."""
     for found in itertools.islice(_BINARY_FILTER.finditer(content), most):
         stream = STREAM.search(content, found.end(), found.end() + 2048)
-        if stream is not None:
+        if stream is not None and content.find(b"endobj", found.end(), stream.start()) < 0:
             end = content.find(b"endstream", stream.end())
             yield content[stream.end() : min(max(stream.end(), end), stream.end() + _SAMPLE_BYTES)]
 
