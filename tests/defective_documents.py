@@ -214,6 +214,13 @@ def pdf_with_replaced_pages() -> bytes:
     )
 
 
+def blank_pdf_with_wrong_offset() -> bytes:
+    document = pikepdf.Pdf.new()
+    document.add_blank_page()
+    content = save(document, object_stream_mode=_mode(streams=False))
+    return re.sub(rb"startxref\n\d+", b"startxref\n7", content)
+
+
 def bmp_of_utf8() -> bytes:
     """Return a BMP whose pixels have the bytes of a blank and an "e" with an accent."""
     pixels = " é".encode() * 1000
@@ -504,6 +511,7 @@ CASES = [
     ),
     Case("a PDF with an attached PDF", "a.pdf", pdf_with_attached_pdf),
     Case("a PDF whose revision replaces its page tree", "a.pdf", pdf_with_replaced_pages),
+    Case("a PDF of a blank page with a wrong offset", "a.pdf", blank_pdf_with_wrong_offset, REPAIRED, ()),
     Case("a BMP of one color whose bytes are UTF-8", "a.bmp", bmp_of_utf8),
     Case("a PDF behind a web page", "a.pdf", lambda: b"<html>\n" + text_pdf()),
     Case("a PDF behind the letters BM", "a.pdf", lambda: b"BM\n" + text_pdf()),

@@ -299,7 +299,10 @@ def _pdf_decoder() -> Callable[[bytes], Decoded]:
     def decoder(content: bytes) -> Decoded:
         try:
             with pikepdf.Pdf.open(io.BytesIO(content)) as pdf:
-                return _decode_pages(pdf, is_followed=_is_followed(content))
+                is_content_expected = b"/Contents" in content or b"/ObjStm" in content
+                return _decode_pages(
+                    pdf, is_followed=_is_followed(content), is_content_expected=is_content_expected
+                )
         except pikepdf.PasswordError:
             return Decoded("needs-password")
         except pikepdf.PdfError as error:
@@ -316,8 +319,11 @@ def _is_followed(content: bytes) -> bool:
     return 0 < end < len(content) - _ENDING_BYTES and _OBJECT.search(content, end) is None
 
 
-def _decode_pages(pdf: pikepdf.Pdf, *, is_followed: bool) -> Decoded:
-    """Decode the content of one page after the other, then the pictures, until the time is up."""
+def _decode_pages(pdf: pikepdf.Pdf, *, is_followed: bool, is_content_expected: bool) -> Decoded:
+    """Decode the content of one page after the other, then the pictures, until the time is up.
+
+    `is_content_expected` is false if the file says that all of its pages are blank.
+    """
     started = time.monotonic()
     states: list[State] = []  # of all streams
     is_page_lost = has_content = has_annotations = False
@@ -340,7 +346,8 @@ def _decode_pages(pdf: pikepdf.Pdf, *, is_followed: bool) -> Decoded:
     repairs = {word.lower() for word in _REPAIR.findall(messages)}
     is_repaired = has_errors or bool(repairs - {"reconstruct"} if is_followed else repairs)
     # Where the end of a file is missing, the pages may be there, and nothing that was on them.
-    is_empty = len(pdf.pages) == 0 or (is_repaired and not has_content and not has_annotations)
+    is_content_lost = is_repaired and is_content_expected and not has_content and not has_annotations
+    is_empty = len(pdf.pages) == 0 or is_content_lost
     if is_empty or is_page_lost or is_picture_lost:
         return Decoded("damaged")
     return Decoded("opens", is_repaired, pdf.is_encrypted, _forbidden(pdf.allow), has_errors)
