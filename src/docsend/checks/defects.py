@@ -23,7 +23,7 @@ _ERRORS = ("altered", "damaged", "needs-certificate", "needs-password", "no-page
 def find(content: bytes, format_name: str | None, *, is_thorough: bool = False) -> tuple[Defect, ...]:
     """Return what is wrong with a document. With `is_thorough`, decode it even if its structure is right."""
     defects = detect.find_defects(content, format_name)
-    if format_name not in _DECODABLE:
+    if format_name not in _DECODABLE or not (defects or is_thorough):
         return defects
     if not is_thorough and not any(map(_is_in_doubt, defects)):
         return defects

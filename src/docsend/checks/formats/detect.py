@@ -68,7 +68,11 @@ def detect_format(content: bytes) -> str | None:
     # ISO 32000-1, 7.5.2, note: readers accept the header anywhere in the first 1024 bytes. A mail header, the
     # beginning of a web page or a stray "BM" may come first.
     has_pdf_header = b"%PDF-" in start
-    name = next((name for at, magic, name in _MAGIC if start.startswith(magic, at)), None)
+    name = None
+    for at, magic, format_name in _MAGIC:  # In a loop, this takes half the time of a generator.
+        if start.startswith(magic, at):
+            name = format_name
+            break
     if name == "heic" and b"avif" in start[:64]:  # a compatible brand
         return "avif"
     if has_pdf_header and name in (None, "bmp"):
@@ -89,6 +93,8 @@ def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
     except (struct.error, IndexError, ValueError, OverflowError):
         defects = (Defect("damaged"),)
     altered = alteration.find_defects(content, format_name)
+    if not altered:
+        return defects
     if any(defect.kind == "altered" for defect in altered):
         return altered  # It explains all other defects.
     if any(defect.kind == "damaged" for defect in defects):
