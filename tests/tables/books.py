@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _SCRIPTS: tuple[Script, ...] = ("English", "French", "Hebrew")
 _ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!")
 _SHEET = "Payroll"
+_HEAD_ROWS = 4  # a title, up to two empty rows, the head
+_ROW = re.compile(rb"<row\b.*?</row>", re.DOTALL)
 _DIMENSION = re.compile(rb'<dimension ref="[^"]*"')
 
 
@@ -188,9 +190,51 @@ def stale_dimension(random: Random, content: bytes) -> bytes:
 
 
 def without_references(_random: Random, content: bytes) -> bytes:
-    """Leave out the numbers of the rows, and write empty cells, as some programs do."""
+    """Leave out the numbers of the rows, as some programs do."""
     return workbook_files.change(
         content, {workbook_files.SHEET: lambda sheet: re.sub(rb'(<row) r="\d+"', rb"\1", sheet)}
+    )
+
+
+def without_cell_references(_random: Random, content: bytes) -> bytes:
+    """Leave out the names of cells in rows without gaps, where they are not needed."""
+
+    def change(row: re.Match[bytes]) -> bytes:
+        letters = re.findall(rb'<c r="([A-Z]+)', row[0])
+        has_gaps = letters != [b"%c" % (65 + at) for at in range(len(letters))]
+        return row[0] if has_gaps else re.sub(rb'<c r="[A-Z]+\d+"', b"<c", row[0])
+
+    return workbook_files.change(content, {workbook_files.SHEET: lambda sheet: _ROW.sub(change, sheet)})
+
+
+def shuffled_rows(random: Random, content: bytes) -> bytes:
+    """Store the rows in another order, but for those among which the head is; each has its number."""
+
+    def change(sheet: bytes) -> bytes:
+        rows = _ROW.findall(sheet)
+        kept, others = rows[:_HEAD_ROWS], rows[_HEAD_ROWS:]
+        random.shuffle(others)
+        start, end = sheet.index(b"<sheetData>") + 11, sheet.index(b"</sheetData>")
+        return sheet[:start] + b"".join([*kept, *others]) + sheet[end:]
+
+    return workbook_files.change(content, {workbook_files.SHEET: change})
+
+
+def rich_texts(random: Random, content: bytes) -> bytes:
+    """Give a part of each text a format of its own, as a person does with the mouse."""
+
+    def change(text: re.Match[bytes]) -> bytes:
+        if len(text[2]) < 2 or b"&" in text[2] or not text[2].isascii() or random.random() < 0.5:
+            return text[0]
+        at = random.randrange(1, len(text[2]))
+        run = b'<r><rPr><b/></rPr><t xml:space="preserve">%s</t></r><r><t xml:space="preserve">%s</t></r>'
+        return run % (text[2][:at], text[2][at:])
+
+    parts = [workbook_files.SHEET]
+    if workbook_files.TEXTS.encode() in content:
+        parts.append(workbook_files.TEXTS)
+    return workbook_files.change(
+        content, dict.fromkeys(parts, lambda part: re.sub(rb"<t( [^>]*)?>([^<]*)</t>", change, part))
     )
 
 

@@ -192,6 +192,14 @@ def short_rows(draft: Draft) -> None:
             cells.pop()
 
 
+def sparse(draft: Draft) -> None:
+    """Leave most cells empty that a row may leave empty."""
+    for number, row in enumerate(draft.rows):
+        for name in row.cells:
+            if name not in ("id", "reference") and draft.random.random() < 0.8:
+                draft.change(number, name, "", "")
+
+
 def inner_quotes(draft: Draft) -> None:
     """Write quotation marks within cells that do not begin with one: they are text."""
     draft.quotes_all = False
@@ -221,6 +229,28 @@ def two_stray(draft: Draft) -> None:
     other = name if draft.random.random() < 0.7 else draft.random.choice(names)
     _stray(draft, first, name, '"{}')
     _stray(draft, last, other, '{}"')
+
+
+def two_stray_documents(draft: Draft) -> None:
+    """Begin the documents of a row, and end those or the remark of a later row, with a stray mark."""
+    draft.quotes_all = False
+    for number, row in enumerate(draft.rows):
+        draft.lines[number][draft.index("documents")] = row.documents[0]
+        draft.rows[number] = replace(row, documents=row.documents[:1])
+    first = draft.random.randrange(len(draft.rows) - 1)
+    last = draft.random.randrange(first + 1, min(len(draft.rows), first + 4))
+    for number, name, form in (
+        (first, "documents", '"{}'),
+        (last, draft.random.choice(("documents", "remark")), '{}"'),
+    ):
+        at = draft.index(name)
+        draft.lines[number][at] = form.format(draft.lines[number][at].strip('"'))
+
+
+def two_stray_in_notes(draft: Draft) -> None:
+    """Write two stray marks into a table that also has remarks of several lines and empty cells."""
+    line_breaks(draft)
+    two_stray(draft)
 
 
 def unclosed(draft: Draft) -> None:
