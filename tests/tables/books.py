@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import io
 import re
 from dataclasses import replace
@@ -245,6 +246,28 @@ def macros(_random: Random, content: bytes) -> bytes:
     return workbook_files.change(
         content, {"[Content_Types].xml": lambda types: types.replace(main, with_macros)}
     )
+
+
+def of_xlsxwriter(random: Random) -> Made:
+    """Return a workbook of XlsxWriter, with texts in a table of their own or in the cells."""
+    draft = Draft(random)
+    file = io.BytesIO()
+    xlsxwriter = importlib.import_module("xlsxwriter")
+    book = xlsxwriter.Workbook(file, {"in_memory": True, "constant_memory": random.random() < 0.5})
+    sheet = book.add_worksheet(_SHEET)
+    zeros = book.add_format({"num_format": "000000000"})
+    as_numbers = random.random() < 0.5
+    for at, line in enumerate(draft.all_lines(), 1):
+        for column, value in enumerate(line):
+            is_id = column == draft.index("id") and at >= draft.first
+            if is_id and as_numbers:
+                sheet.write_number(at - 1, column, int(value), zeros)
+            elif isinstance(value, float):
+                sheet.write_number(at - 1, column, value)
+            elif value:
+                sheet.write_string(at - 1, column, value)
+    book.close()
+    return draft.made(file.getvalue())
 
 
 # -- formats that docsend reads with limits ----------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -49,6 +50,9 @@ def _xlsx(name: str, count: int, *steps: object, **options: object) -> Kind:
 
 _REMARK = ("remark",)
 _ACCENTED = ("French", "Hebrew")  # with letters that tell the encoding
+# XlsxWriter is not among the requirements; where it is installed, it makes workbooks, too.
+_HAS_XLSXWRITER = importlib.util.find_spec("xlsxwriter") is not None
+_OF_XLSXWRITER = (Kind("xlsx", "XlsxWriter", 60, books.of_xlsxwriter),) if _HAS_XLSXWRITER else ()
 
 KINDS = (
     _text("UTF-8", 100),
@@ -109,6 +113,7 @@ KINDS = (
     _xlsx("rows in another order", 30, None, books.shuffled_rows),
     _xlsx("texts with formats", 30, None, books.rich_texts),
     _xlsx("type xlsm", 40, None, books.macros),
+    *_OF_XLSXWRITER,
     Kind("xlsx", "Strict Open XML", 30, books.strict),
     Kind("xls", "xlwt", 100, books.xls),
     Kind("ods", "by hand", 100, books.ods),
