@@ -15,7 +15,7 @@ EXAMPLES := examples/payslip.pdf examples/certificate-photo.jpg examples/signed-
 CATALOGS := $(wildcard src/docsend/locale/*/LC_MESSAGES/docsend.po)
 COMPILED := $(CATALOGS:.po=.mo)
 
-.PHONY: demo test test-pythons test-lowest coverage setup format lint types docs pictures bench faults corpus lock clean
+.PHONY: demo test test-pythons test-lowest coverage setup format lint types docs pictures bench faults corpus tables lock clean
 
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run $(COMPILED)
@@ -119,6 +119,11 @@ faults: $(VENV)/.dev
 ## requirements/corpus.txt lists the system packages that it needs
 corpus: $(VENV)/.dev $(COMPILED)
 	cd tests && PYTHONPATH=../bench $(abspath $(BIN))/python -m corpus --write ../docs/corpus-report.md
+
+## tables: have docsend read 3,900 tables and hold them against what was put in, about a minute; writes
+## docs/tables-report.md
+tables: $(VENV)/.dev $(COMPILED)
+	cd tests && $(abspath $(BIN))/python -m tables --write ../docs/tables-report.md
 
 ## lock: compile the locked requirements (uv resolves for all platforms at once)
 lock: $(VENV)/.dev

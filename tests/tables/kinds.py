@@ -1,0 +1,128 @@
+"""All kinds of tables, and how many of each a whole run makes."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from tables import books, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tables.contents import Made
+
+Make = Callable[[Random], "Made"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of table: its format, its name, how many of it a run makes, and its maker."""
+
+    format: str
+    name: str
+    count: int
+    make: Make
+
+    def made(self, seed: int, number: int) -> Made:
+        """Return a table. A seed and a number always make the same one."""
+        return self.make(Random(f"{seed}/{self.format}/{self.name}/{number}"))
+
+
+def _text(name: str, count: int, **options: object) -> Kind:
+    return Kind("text", name, count, functools.partial(texts.make, **options))  # type: ignore[arg-type]
+
+
+def _bad(name: str, count: int, **options: object) -> Kind:
+    return _text(name, count, truth="bad", **options)
+
+
+def _xlsx(name: str, count: int, *steps: object, **options: object) -> Kind:
+    def make(random: Random) -> Made:
+        return books.xlsx(random, *steps, **options)  # type: ignore[arg-type]
+
+    return Kind("xlsx", name, count, make)
+
+
+_REMARK = ("remark",)
+_ACCENTED = ("French", "Hebrew")  # with letters that tell the encoding
+# XlsxWriter is not among the requirements; where it is installed, it makes workbooks, too.
+_HAS_XLSXWRITER = importlib.util.find_spec("xlsxwriter") is not None
+_OF_XLSXWRITER = (Kind("xlsx", "XlsxWriter", 60, books.of_xlsxwriter),) if _HAS_XLSXWRITER else ()
+
+KINDS = (
+    _text("UTF-8", 100),
+    _text("UTF-8 with a mark", 80, encoding="utf-8", has_mark=True),
+    _text("UTF-16 LE with a mark", 80, encoding="utf-16-le", has_mark=True),
+    _text("UTF-16 BE with a mark", 60, encoding="utf-16-be", has_mark=True),
+    _text("UTF-16 LE without a mark", 40, encoding="utf-16-le"),
+    _text("UTF-16 BE without a mark", 40, encoding="utf-16-be"),
+    _text("Windows-1252, French", 120, encoding="cp1252"),
+    _text("Windows-1255, Hebrew", 120, encoding="cp1255"),
+    _text("a title above the head", 80, change=texts.title),
+    _text("other columns between", 80, has_others=True),
+    _text("blank rows", 80, change=texts.blank_rows),
+    _text("line breaks in remarks", 120, change=texts.line_breaks, must=_REMARK),
+    _text("separators in remarks", 80, change=texts.separators, must=_REMARK),
+    _text("quotation marks within cells", 60, change=texts.inner_quotes, must=_REMARK),
+    _text('="…" and apostrophes', 60, change=texts.formulas, must=("mobile",)),
+    _text("the head again in the middle", 40, change=texts.second_head),
+    _text("zeros lost by a spreadsheet", 60, change=texts.lost_zeros, zeros=1),
+    _text("zeros of mobile numbers lost", 40, change=texts.lost_mobile_zeros, must=("mobile",)),
+    _text("other separators in cells", 60, change=texts.other_separators, must=_REMARK),
+    _text("empty cells at the end left out", 60, change=texts.short_rows, must=_REMARK, has_others=True),
+    _text("most cells empty", 80, change=texts.sparse, has_others=True),
+    _bad("two stray quotation marks", 240, change=texts.two_stray, must=_REMARK, length=12),
+    _bad("two stray marks, three columns", 120, change=texts.two_stray, is_narrow=True, length=12),
+    _bad(
+        "two stray marks, other columns", 160, change=texts.two_stray, has_others=True, must=_REMARK, length=9
+    ),
+    _bad("two stray marks in two rows", 80, change=texts.two_stray, must=_REMARK, length=2),
+    _bad("two stray marks, documents", 120, change=texts.two_stray_documents, must=_REMARK, length=6),
+    _bad("two stray marks, long remarks", 120, change=texts.two_stray_in_notes, must=_REMARK, length=9),
+    _bad("an unclosed quotation mark", 120, change=texts.unclosed, must=_REMARK),
+    _bad("text behind a closing mark", 60, change=texts.text_behind, must=_REMARK),
+    _bad("an unquoted separator", 100, change=texts.unquoted_separator, must=_REMARK),
+    _bad(
+        "an unquoted separator, other columns",
+        100,
+        change=texts.unquoted_separator,
+        has_others=True,
+        must=_REMARK,
+    ),
+    _bad("UTF-8 cut within a character", 40, scripts=_ACCENTED, spoil=texts.cut),
+    _bad("two encodings", 40, scripts=_ACCENTED, spoil=texts.two_encodings),
+    _bad("NULs at the end", 30, spoil=texts.ends_with_nul),
+    _xlsx("plain", 80),
+    _xlsx("numbers with a format of zeros", 60, books.zero_formats),
+    _xlsx("numbers without zeros", 60, books.bare_numbers),
+    _xlsx("dates", 40, books.dates, must=_REMARK),
+    _xlsx("errors and formulas without results", 80, books.errors, must=_REMARK),
+    _xlsx("hidden rows", 40, books.hidden_rows),
+    _xlsx("legend and hidden sheets", 60, books.other_sheets),
+    _xlsx("line breaks in remarks", 60, books.line_breaks, must=_REMARK),
+    _xlsx("a far-away cell", 30, books.far_cell),
+    _xlsx("blank rows", 60, books.blank_rows),
+    _xlsx("a stale dimension", 50, None, books.stale_dimension),
+    _xlsx("rows without numbers", 30, None, books.without_references),
+    _xlsx("cells without references", 30, None, books.without_cell_references),
+    _xlsx("rows in another order", 30, None, books.shuffled_rows),
+    _xlsx("texts with formats", 30, None, books.rich_texts),
+    _xlsx("type xlsm", 40, None, books.macros),
+    *_OF_XLSXWRITER,
+    Kind("xlsx", "Strict Open XML", 30, books.strict),
+    Kind("xls", "xlwt", 100, books.xls),
+    Kind("ods", "by hand", 100, books.ods),
+    Kind("xlsb", "by hand", 40, books.xlsb),
+)
+
+
+def chosen(share: float) -> Iterator[tuple[Kind, int]]:
+    """Yield each kind and the numbers of its tables, or a share of them, but at least one of each."""
+    for kind in KINDS:
+        for number in range(max(1, round(kind.count * share))):
+            yield kind, number
