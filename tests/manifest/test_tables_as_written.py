@@ -11,6 +11,8 @@ import openpyxl  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 import samples
+from docsend.manifest import reader
+from docsend.model.submission import Submission
 
 HEAD = "to,subject,category,type,id,reference,documents"
 ABOUT = "benefits,unemployment,employer,payslips"
@@ -193,3 +195,19 @@ def test_the_template_workbook_is_text_with_choices() -> None:
     assert {cell.number_format for cells in sheet.iter_rows(2, 40) for cell in cells} == {"@"}
     assert len(sheet.data_validations.dataValidation) >= 4
     assert zipfile.ZipFile(io.BytesIO(content)).testzip() is None
+
+
+def test_a_separator_inside_a_text_is_told_even_if_no_cell_is_left_over(tmp_path) -> None:
+    samples.write(tmp_path, "a.pdf", samples.pdf())
+    text = "id,documents,reference,remark\n000000018,a.pdf,x,\n000000018,a.pdf,Cohen, David,\n"
+    file = samples.write(tmp_path, "b.csv", text.encode())
+    rows = list(reader.read(str(file), Submission(), standard_input=lambda: b"").rows())
+    assert [[str(problem.code) for problem in row.problems] for row in rows] == [[], ["row-malformed"]]
+
+
+def test_separators_at_the_end_of_each_row_are_ignored(tmp_path) -> None:
+    text = "id,documents,reference\n000000018,a.pdf,x,,\n000000018,a.pdf,y,,\n"
+    file = samples.write(tmp_path, "b.csv", text.encode())
+    rows = list(reader.read(str(file), Submission(), standard_input=lambda: b"").rows())
+    assert [row.cells["reference"] for row in rows] == ["x", "y"]
+    assert not any(row.problems for row in rows)

@@ -249,7 +249,13 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
             yield line
 
     converted = _converted_columns(lines(), columns)
-    row = functools.partial(_table_row, columns=tuple(columns), defaults=defaults, converted=converted)
+    row = functools.partial(
+        _table_row,
+        columns=tuple(columns),
+        width=_usual_width(header, rows),
+        defaults=defaults,
+        converted=converted,
+    )
     names = tuple(name for name in columns if name)
     return Manifest(folder, description, names, defaults, lines, row, (*table.warnings, *warnings))
 
@@ -272,9 +278,23 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
     return frozenset(name for name in values if looks_converted(values[name], EXPECTED_DIGITS[name]))
 
 
-def _table_row(line: TableRow, columns: Sequence[str], defaults: Defaults, converted: Collection[str]) -> Row:
+def _usual_width(header: TableRow, rows: Sequence[TableRow]) -> int:
+    """Return how many cells a row may have: as many as the header, or as all of the first rows.
+
+    Some programs end each row with separators that they do not write into the header.
+    """
+    widths = {len(row.cells) for row in rows if row.number > header.number}
+    has_wider_rows = len(widths) == 1 and len(rows) > 2
+    return max(len(header.cells), *widths) if has_wider_rows else len(header.cells)
+
+
+def _table_row(
+    line: TableRow, columns: Sequence[str], width: int, defaults: Defaults, converted: Collection[str]
+) -> Row:
     number, cells = line.number, line.cells
-    problems = _cell_count_problems(number, cells, columns) if len(cells) != len(columns) else []
+    # Only text has separators. In a workbook, empty cells behind the table mean nothing.
+    most = len(cells) if line.numeric is not None else width
+    problems = _cell_count_problems(number, cells, columns, most) if len(cells) != len(columns) else []
     if line.problems:
         problems += [
             Problem(each.code, each.message, each.hint, field=columns[each.column], row=number)
@@ -295,9 +315,15 @@ def _non_empty(rows: Iterator[TableRow]) -> Iterator[TableRow]:
     return (row for row in rows if not row.is_empty)
 
 
-def _cell_count_problems(number: int, cells: Sequence[str], columns: Sequence[str]) -> list[Problem]:
+def _cell_count_problems(
+    number: int, cells: Sequence[str], columns: Sequence[str], most: int
+) -> list[Problem]:
+    """Return the problems of a row that has more or fewer cells than the header.
+
+    More than `most` cells are an error even if they are empty: a separator inside a text moved the others.
+    """
     problems: list[Problem] = []
-    if any(cell.strip() for cell in cells[len(columns) :]):
+    if len(cells) > most or any(cell.strip() for cell in cells[len(columns) :]):
         message = Message(
             "the row has {count} cells, but the header has {columns}", count=len(cells), columns=len(columns)
         )
