@@ -123,7 +123,8 @@ def _lacks_line_endings(compressed: bytes) -> bool:
 def _find_pdf_alteration(content: bytes) -> Kind | None:
     if _is_binary_data_text(content):
         return "altered"
-    if not _has_converted_bytes(content) and _lacks_converted_bytes(_compressed_sample(content)):
+    is_long = len(content) >= _MIN_COMPRESSED_BYTES
+    if is_long and not _has_converted_bytes(content) and _lacks_converted_bytes(_compressed_sample(content)):
         return "lines-altered"
     if _has_right_offset(content) or b"/Filter" not in content:  # Text survives other line endings.
         return None
