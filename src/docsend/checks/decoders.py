@@ -23,6 +23,9 @@ from docsend.isolation.processes import START_LIMIT_S, ChildProcess
 
 Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up", "unavailable"]
 
+# When this time has passed, no further page or picture of a document is tried. A hundred pages of a fax
+# (11 MB) take one second, and a picture of a PDF 60 ms.
+PAGES_LIMIT_S = 3.0
 # A page of A4 with 600 dots per inch takes less than half a second, and after three seconds the child starts
 # no further page. Only a page that is itself extreme takes longer.
 _DOCUMENT_LIMIT_S = 5.0

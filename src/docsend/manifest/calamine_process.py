@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from docsend.isolation import limits
 from docsend.manifest import workbook_cells
-from docsend.manifest.sheets import HEAD_ROWS
+from docsend.manifest.columns import HEADER_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def _replies() -> Iterator[Any]:
                 yield from rows
                 yield None
                 return
-            yield list(itertools.islice(rows, HEAD_ROWS))
+            yield list(itertools.islice(rows, HEADER_ROWS))
     except python_calamine.PasswordError:
         yield "password"
     except (python_calamine.CalamineError, ValueError, OSError):

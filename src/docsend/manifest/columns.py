@@ -111,6 +111,9 @@ def recognized_columns(cells: Iterable[str]) -> list[str]:
     return [name for name in map(column_name, cells) if name in COLUMNS]
 
 
+HEADER_ROWS = 10  # The column names are in one of the first rows, not counting empty ones.
+
+
 def header_rank(cells: Iterable[str]) -> tuple[bool, int]:
     """Return how well a row can be the header: whether it names the documents, and how many known columns."""
     names = recognized_columns(cells)

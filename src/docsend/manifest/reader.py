@@ -20,6 +20,7 @@ from docsend.i18n import Message
 from docsend.manifest import encodings, json_lines, text_tables, workbooks
 from docsend.manifest.columns import (
     COLUMNS,
+    HEADER_ROWS,
     RECEIVED_STATUSES,
     header_rank,
     read_header,
@@ -34,7 +35,6 @@ from docsend.manifest.repair import (
     non_text_problems,
     repair_number,
 )
-from docsend.manifest.sheets import HEAD_ROWS
 from docsend.manifest.table import MAX_BYTES, TableRow, check_row_count
 from docsend.model import fields
 from docsend.model.problem import Problem
@@ -228,7 +228,7 @@ def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...
 
 
 def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_columns: bool) -> Manifest:
-    rows = list(itertools.islice(_non_empty(table.rows()), HEAD_ROWS))
+    rows = list(itertools.islice(_non_empty(table.rows()), HEADER_ROWS))
     # A title may stand above the column names.
     header = max(rows, key=lambda row: header_rank(row.cells), default=TableRow(1, []))
     columns, warnings = read_header(header.number, header.cells, ignore_unknown=ignore_columns)

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.codes import Code
 from docsend.errors import DocsendError, InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import header_rank
+from docsend.manifest.columns import HEADER_ROWS, header_rank
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from docsend.manifest.table import TableRow
-
-# A header is looked for in this many rows, not counting empty ones.
-HEAD_ROWS = 10
 
 
 class Sheet(NamedTuple):
@@ -40,7 +37,7 @@ class Header(NamedTuple):
 
 def find_header(rows: Iterable[TableRow]) -> Header:
     """Return the header: the one of the first rows that names the documents, or else the most columns."""
-    filled = itertools.islice((row for row in rows if not row.is_empty), HEAD_ROWS)
+    filled = itertools.islice((row for row in rows if not row.is_empty), HEADER_ROWS)
     header = max(filled, key=lambda row: header_rank(row.cells), default=None)
     if header is None:
         return Header()

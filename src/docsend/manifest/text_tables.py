@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
-from docsend.manifest.columns import COLUMNS, column_name, recognized_columns
+from docsend.manifest.columns import COLUMNS, HEADER_ROWS, column_name, header_rank
 from docsend.manifest.table import Table, TableRow
 from docsend.model.problem import Problem
 
@@ -31,7 +31,6 @@ SEPARATORS = {
 }
 _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-_HEADER_ROWS = 10  # the header is one of the first rows that are not empty
 _HEADER_LENGTH = 2**17  # characters in which these rows are
 _MAX_CELL_LENGTH = 2**20  # characters
 csv.field_size_limit(_MAX_CELL_LENGTH)
@@ -104,22 +103,19 @@ def detect_layout(text: str) -> Layout:
 
 
 def _layout(start: str, separator: str) -> Layout:
-    """Return the layout with this separator. The header is the row with the most known column names."""
+    """Return the layout with this separator."""
     rows: list[list[str]] = []
     with contextlib.suppress(csv.Error):
         reader = csv.reader(io.StringIO(start, newline=""), delimiter=separator)
-        rows += itertools.islice(filter(_is_filled, reader), _HEADER_ROWS)
-    header = max(rows, key=_count_known, default=[])
+        rows += itertools.islice(filter(_is_filled, reader), HEADER_ROWS)
+    header = max(rows, key=header_rank, default=[])
+    _, known = header_rank(header)
     last_filled = max((index for index, cell in enumerate(header) if cell.strip()), default=0)
-    return Layout(separator, header, _count_known(header), last_filled)
+    return Layout(separator, header, known, last_filled)
 
 
 def _is_filled(cells: Sequence[str]) -> bool:
     return any(cell.strip() for cell in cells)
-
-
-def _count_known(cells: Sequence[str]) -> int:
-    return len(recognized_columns(cells))
 
 
 # -- stray quotation marks ---------------------------------------------------------------------------------
@@ -250,7 +246,7 @@ def _stray_quotation(text: str, separator: str) -> tuple[int, int]:
 
 def _is_list_of_files(text: str) -> bool:
     """Return whether each of the first lines is the name of a file, and most of them contain no separator."""
-    lines = [line.strip() for line in text[:_HEADER_LENGTH].splitlines() if line.strip()][:_HEADER_ROWS]
+    lines = [line.strip() for line in text[:_HEADER_LENGTH].splitlines() if line.strip()][:HEADER_ROWS]
     plain = [line for line in lines if not any(separator in line for separator in SEPARATORS)]
     return len(plain) > len(lines) / 2 and all(_DOCUMENT.search(line) for line in lines)
 

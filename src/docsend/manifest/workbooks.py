@@ -82,10 +82,10 @@ def _identify_ole(content: bytes, label: Message) -> _Format:
     """Return the format of a document in an OLE container. Raise InvalidSubmission for all but workbooks."""
     from docsend.manifest.limited_workbooks import password_problem
 
-    streams = content  # their names are in its directory, in UTF-16
-    if "EncryptedPackage".encode("utf-16-le") in streams:
+    # The names of the streams are in the container's directory, in UTF-16.
+    if "EncryptedPackage".encode("utf-16-le") in content:
         raise password_problem()
-    if any(f"{name}\0".encode("utf-16-le") in streams for name in ("Workbook", "Book")):
+    if any(f"{name}\0".encode("utf-16-le") in content for name in ("Workbook", "Book")):
         return _XLS
     raise _not_a_workbook(label)
 

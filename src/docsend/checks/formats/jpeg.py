@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import struct
@@ -50,6 +51,17 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
             return defects + _find_scan_defects(content, end, min_bits)
     # No program writes so many segments, but the image may follow them.
     return (_DOUBT,) if b"\xff\xd9" in content[-1024:] else _DAMAGED
+
+
+def frame_marker(content: bytes) -> int | None:
+    """Return the marker of a frame header, which names the process (table B.1), or None if there is none."""
+    with contextlib.suppress(struct.error, IndexError, ValueError):
+        for marker, _, _ in itertools.islice(_segments(content), _MAX_SEGMENTS):
+            if marker in _FRAMES:
+                return marker
+            if marker == 0xDA:
+                break
+    return None
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes, int]]:
