@@ -216,7 +216,7 @@ def _services(line: _CommandLine) -> Iterator[Candidate]:
 
 
 def _manifests(_: _CommandLine) -> Iterator[Files]:
-    yield Files(("csv", "jsonl", "xlsx"))
+    yield Files(("csv", "tsv", "txt", "jsonl", "xlsx", "xlsm", "xlsb", "xls", "ods"))
 
 
 def _reports(_: _CommandLine) -> Iterator[Files]:
@@ -228,7 +228,7 @@ def _any_files(_: _CommandLine) -> Iterator[Files]:
 
 
 def _template_formats(_: _CommandLine) -> Iterator[Candidate]:
-    return iter((Candidate("csv"), Candidate("jsonl")))
+    return (Candidate(name) for name in ("csv", "jsonl", "xlsx"))
 
 
 def _export_formats(_: _CommandLine) -> Iterator[Candidate]:
