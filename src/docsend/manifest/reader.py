@@ -31,7 +31,7 @@ from docsend.manifest.repair import (
     NUMBER_COLUMNS,
     clean_cell,
     clean_path,
-    looks_converted,
+    lack_digits,
     non_text_problems,
     repair_number,
 )
@@ -273,9 +273,14 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
     values: dict[str, list[str]] = {name: [] for _, name in wanted}
     for line in itertools.chain([first], lines):
         for index, name in wanted:
-            if index < len(line.cells) and (value := clean_cell(line.cells[index])):
+            value = clean_cell(line.cells[index]) if index < len(line.cells) else ""
+            if value.startswith("0"):
+                values.pop(name, None)
+            elif value and name in values:
                 values[name].append(value)
-    return frozenset(name for name in values if looks_converted(values[name], EXPECTED_DIGITS[name]))
+        if not values:  # Each column still has a number with its zeros. Do not read the table twice.
+            return frozenset()
+    return frozenset(name for name in values if lack_digits(values[name], EXPECTED_DIGITS[name]))
 
 
 def _usual_width(header: TableRow, rows: Sequence[TableRow]) -> int:

@@ -55,10 +55,10 @@ def clean_path(text: str) -> str:
     return text
 
 
-def looks_converted(values: Sequence[str], digits: int) -> bool:
-    """Return whether a spreadsheet seems to have converted a column of numbers with this many digits."""
+def lack_digits(values: Sequence[str], digits: int) -> bool:
+    """Return whether most numbers of a column lack digits. None of them begins with 0."""
     lacking = sum(value.isdecimal() and len(value) < digits for value in values)
-    return 2 * lacking > len(values) and not any(value.startswith("0") for value in values)
+    return 2 * lacking > len(values)
 
 
 def repair_number(name: str, value: str, row: int, problems: list[Problem], *, is_number: bool) -> str:
