@@ -99,6 +99,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python tools/man/build.py
 	$(BIN)/python tests/bad_input.py
 	$(BIN)/python tests/bad_manifests.py
+	$(BIN)/python tests/exactly_once.py
 	$(BIN)/python tests/problem_cases.py
 
 ## pictures: redraw docs/pictures/*.svg from real runs

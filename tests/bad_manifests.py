@@ -124,7 +124,9 @@ CASES = (
     Case("no booklet number", employer(booklet=""), ("booklet-missing",)),
     Case("an invalid mobile number", employer(mobile="12"), ("mobile-invalid",)),
     Case("two identical rows", rows(good(), good()), ("duplicate-row",)),
-    Case("a bad row among good ones", rows(good(1), good(2, id="000000019"), good(3)), ("id-number-invalid",)),
+    Case("a bad row among good ones", rows(good(1), good(2, id="000000019"), good(3, id="000000026")), ("id-number-invalid",)),
+    Case("two rows with the same reference for the same person", rows(good(1), good(1, documents="three.pdf")), ("reference-in-two-rows",)),
+    Case("two rows with the same document for the same person", rows(good(1), good(2)), ("content-in-two-rows",)),
     Case("a report that a person changed", rows(f"{good()},received,{'A' * 52}", head=f"{HEAD},status,key"), ("key-changed",)),
     Case("a truncated row of a report", rows("benefits,unemployment", head=f"{HEAD},status"), ("row-malformed",)),
     Case("text in the DOS code page 850", rows(good(reference="Société")).encode("cp850"), ("manifest-encoding",)),
@@ -169,6 +171,7 @@ def observe(case: Case) -> Seen:
         folder.mkdir()
         samples.write(outer, "outside.pdf", samples.pdf(9))
         samples.write(folder, "one.pdf", samples.pdf(1))
+        samples.write(folder, "three.pdf", samples.pdf(3))
         samples.write(folder, "empty.pdf", b"")
         samples.write(folder, "other.csv", b"not,a,report\n")
         samples.write(folder, "page.pdf", b"<html><body>sign in</body></html>")

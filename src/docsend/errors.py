@@ -3,6 +3,7 @@
     DocsendError
     ├── UsageError         2  the command line or the settings are invalid
     ├── InvalidSubmission  3  the checks failed, nothing was received
+    │   └── OccurrenceTooEarly   a lower occurrence is unfinished
     ├── SignInRequired     4  sign-in required or refused
     ├── Refused            5  the service refused permanently
     ├── Unfinished         6  nothing is lost, run the same command again
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from docsend.codes import AnyCode
     from docsend.model.problem import Problem
-    from docsend.model.submission import CheckedSubmission
 
 
 class ExitCode(IntEnum):
@@ -66,8 +66,7 @@ class DocsendError(Exception):
     hint: what to do next, or None.
     problems: the individual problems, if the message summarizes several.
     cause: the problem code, if it is more specific than the class (see `service.failures`), or None.
-    submission: the submission that `deliver` attempted, or None. It may be a later occurrence than the
-        requested one.
+    notices: warnings about earlier submissions, which appeared before the error.
     affects_all: whether every other submission would fail now, too.
     nothing_arrived: whether it is certain that no part of the submission has reached the service.
     is_lasting_refusal: whether the error permanently refuses the submission if no part of the submission can
@@ -78,7 +77,7 @@ class DocsendError(Exception):
     affects_all = False
     nothing_arrived = False
     is_lasting_refusal = False
-    submission: CheckedSubmission | None = None
+    notices: tuple[Problem, ...] = ()
 
     def __init__(
         self,
@@ -148,6 +147,10 @@ class InvalidSubmission(DocsendError):
             len(problems),
         )
         return cls(message, problems=problems)
+
+
+class OccurrenceTooEarly(InvalidSubmission):
+    """Raised when an occurrence cannot be sent yet, because a lower one is unfinished."""
 
 
 class SignInRequired(DocsendError):

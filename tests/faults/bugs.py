@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
     from docsend.delivery.clearance import Clearance
-    from docsend.delivery.deliver import DeliveredSubmission, OpenCall
+    from docsend.delivery.deliver import OpenCall
     from docsend.errors import DocsendError
     from docsend.model.catalog import Branch
     from docsend.model.document import Document
@@ -107,13 +107,13 @@ _postponed_receipts: list[tuple[str, str, Receipt]] = []
 
 @bug.replaces("docsend.delivery.deliver:deliver")
 def _postpone_receipt(
-    original: Callable[..., DeliveredSubmission],
+    original: Callable[..., Delivery],
     checked: CheckedSubmission,
     service: str,
     ledger: Ledger,
     *more: object,
     **named: object,
-) -> DeliveredSubmission:
+) -> Delivery:
     vars(ledger)["record_receipt"] = lambda *received: _postponed_receipts.append(received)
     try:
         return original(checked, service, ledger, *more, **named)
@@ -128,9 +128,9 @@ def _record_postponed_receipts(
     checked: CheckedSubmission,
     account: Account | None,
     *,
-    again: bool,
+    anyway: bool,
 ) -> None:
-    original(context, checked, account, again=again)
+    original(context, checked, account, anyway=anyway)
     with context.open_ledger() as late:
         for service, key, receipt in _postponed_receipts:
             late.record_receipt(service, key, receipt)

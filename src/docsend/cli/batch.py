@@ -61,6 +61,7 @@ class BatchOptions(NamedTuple):
     sender: str | None = None
     sheet: str | None = None
     ignore_columns: bool = False
+    anyway: bool = False
 
 
 def print_template(context: "CommandContext", format_: str) -> None:
@@ -120,9 +121,9 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         _parse_shard(options.shard),
         allow_outside=options.allow_outside,
         is_thorough=options.thorough,
+        anyway=options.anyway,
     )
-    with context.output.row_progress(CHECKED_TEXTS, None) as progress:
-        plan = run_preflight(batch, progress.update)
+    plan = _check(context, batch, is_dry_run=options.dry_run)
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     counts, error = OutcomeCounts(), None
@@ -138,6 +139,38 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     result = BatchResult(plan, None if is_checked_only else counts, error)
     _show_result(context, result, options.report, time.monotonic() - started_at)
     raise typer.Exit(result.exit_code)
+
+
+def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> PreflightResult:
+    """Check every row, and look for what was received before.
+
+    Rows that repeat what was received are errors in a dry run. Otherwise they are only announced, because
+    the ledger decides about each of them when it is recorded.
+    """
+    endpoint, file = context.settings.endpoint, context.settings.ledger_file
+    with contextlib.ExitStack() as stack:
+        known = None
+        if not batch.anyway and endpoint is not None and file.exists():
+            from docsend.delivery.repetition import ReceivedBefore
+
+            ledger = stack.enter_context(context.open_ledger())
+            batch = batch._replace(identity_key=ledger.identity_key())
+            known = ReceivedBefore(ledger, endpoint.name)
+        progress = stack.enter_context(context.output.row_progress(CHECKED_TEXTS, None))
+        plan = run_preflight(batch, progress.update, known)
+    if is_dry_run:
+        for row, problem in plan.repetitions.items():
+            plan.record(row, [problem])
+    elif plan.repetitions:
+        context.streams.say(
+            Message.plural(
+                "1 row repeats what was received before and will not be sent (--anyway sends it, too)",
+                "{count:,} rows repeat what was received before and will not be sent (--anyway sends "
+                "them, too)",
+                len(plan.repetitions),
+            )
+        )
+    return plan
 
 
 def _require_rows(manifest: "Manifest") -> None:
@@ -229,6 +262,7 @@ def _send(
         ):
             for outcome in outcomes:
                 counts.add(outcome)
+                context.streams.say_problems(outcome.notices)
                 progress.update(counts.finished, counts.finished - counts.received)
                 try:
                     _report_outcome(context, outcome, report)
@@ -280,8 +314,12 @@ def _open_runner(
         yield (
             runner,
             workers.DeliveryCalls(
-                record_plans=lambda checked: deliver.record_plans(checked, service, ledger),
-                upload=lambda checked, cleared: deliver.upload(checked, cleared, service, ledger, required),
+                record_plans=lambda checked: deliver.record_plans(
+                    checked, service, ledger, anyway=batch.anyway
+                ),
+                upload=lambda checked, cleared: deliver.upload(
+                    checked, cleared, service, ledger, required, anyway=batch.anyway
+                ),
                 record_receipts=lambda deliveries: deliver.record_receipts(deliveries, service, ledger),
                 abort=service.close,
             ),

@@ -71,7 +71,8 @@ class BatchRunner:
         """Prepare at most `jobs` workers. Nothing starts before `outcomes` is iterated."""
         self._batch = batch
         self.jobs = max(1, min(jobs, preflight.good_rows or 1))
-        self._rows = (row for row in batch.read_rows() if row.number not in preflight.faulty)
+        self._preflight = preflight
+        self._rows = self._ordered_rows()
         self._planned = _PlannedQueue(self.jobs)
         # Bounded, so that a slow report slows the workers down instead of filling memory.
         self._outcomes: queue.Queue[_OutcomeOrEnd] = queue.Queue(maxsize=max(64, 4 * self.jobs))
@@ -82,6 +83,34 @@ class BatchRunner:
         self._woken = threading.Event()  # set by the main thread only
         self._bug: Exception | None = None
         self._ledger_error: LocalError | None = None
+        self._unsettled = 0  # rows with the planner or a worker, or with a receipt that is not stored yet
+        self._settled = threading.Condition()
+        self._must_settle = False  # whether the next rows have to wait for those before
+
+    def _ordered_rows(self) -> Iterator[Row | None]:
+        """Yield the good rows, those with the occurrence 1 first, then 2, and so on.
+
+        None separates them: the ledger accepts an occurrence only if the ones below it were received, so the
+        rows that follow have to wait until those before have ended.
+        """
+        higher: dict[int, list[Row]] = {}
+        for row in self._batch.read_rows():
+            if row.number not in self._preflight.faulty:
+                occurrence = _occurrence(row)
+                if occurrence > 1:
+                    higher.setdefault(occurrence, []).append(row)
+                else:
+                    yield row
+        for _, rows in sorted(higher.items()):
+            yield None
+            yield from rows
+
+    def _await_settled(self) -> None:
+        """Wait until the rows planned so far have ended and their receipts are stored, or until a stop."""
+        with self._settled:
+            while self._unsettled > 0 and not self._is_stopped:
+                self._settled.wait(_POLL_S)
+        self._must_settle = False
 
     def stop(self) -> None:
         """Start no more rows, and abandon the rows under way at their next step.
@@ -119,7 +148,7 @@ class BatchRunner:
                 yield from self._store_receipts(self._collect_outcomes(calls), calls)
         finally:
             self._join_threads(calls)
-        for row in self._rows:
+        for row in filter(None, self._rows):
             yield Outcome(row, "not tried", row.submission)
         if self._bug is not None:
             raise self._bug
@@ -161,6 +190,9 @@ class BatchRunner:
     def _store_receipts(self, outcomes: Sequence[Outcome], calls: DeliveryCalls) -> Iterator[Outcome]:
         """Store the receipts of several rows, and only then yield their outcomes."""
         errors = self._try_store_receipts(outcomes, calls)
+        with self._settled:
+            self._unsettled -= len(outcomes)
+            self._settled.notify_all()
         for outcome in outcomes:
             error = errors.get(outcome.receipt.key) if outcome.receipt and not outcome.is_stored else None
             yield outcome.as_not_stored(error) if error else outcome
@@ -234,6 +266,8 @@ class BatchRunner:
         checked_rows: list[CheckedRow] = []
         try:
             while not (checked_rows or self._is_stopped) and self._read_next_rows(rows):
+                with self._settled:
+                    self._unsettled += len(rows)
                 for checked in [self._batch.check_row(row) for row in rows]:
                     if isinstance(checked.submission, CheckedSubmission):
                         checked_rows.append(checked)
@@ -248,7 +282,15 @@ class BatchRunner:
         """Replace the content of `rows` with the next rows. Return whether there are any."""
         rows.clear()
         buffered_bytes = 0
+        if self._must_settle:
+            self._await_settled()
         for row in self._rows:
+            if row is None:
+                self._must_settle = True
+                if rows:
+                    break
+                self._await_settled()
+                continue
             rows.append(self._batch.read_row(row, buffer=True))
             buffered_bytes += rows[-1].submission.buffered_bytes
             if len(rows) == self.jobs or buffered_bytes >= documents.BUFFER_BYTES or self._is_stopped:
@@ -319,6 +361,14 @@ class BatchRunner:
             self.stop()
         finally:
             self._outcomes.put(None)
+
+
+def _occurrence(row: Row) -> int:
+    """Return which sending of its content a row is. Its value was checked in the first pass."""
+    try:
+        return int(row.submission.occurrence or 1)
+    except ValueError:
+        return 1
 
 
 class _PlannedQueue:

@@ -86,8 +86,12 @@ class Row(NamedTuple):
 
     @property
     def content_number(self) -> int:
-        """A 64-bit number that depends on the row's content but not on its position."""
-        content = sorted((name, value) for name, value in self.cells.items() if value and name in COLUMNS)
+        """A 64-bit number that depends on the row's content but not on its position or its occurrence."""
+        content = sorted(
+            (name, value)
+            for name, value in self.cells.items()
+            if value and name in COLUMNS and name != "occurrence"
+        )
         return int.from_bytes(hashlib.sha256(ascii(content).encode("ascii")).digest()[:8], "big")
 
 

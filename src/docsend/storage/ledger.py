@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.states import STATE_NAMES
-from docsend.storage import files, identity_key, ledger_rows, ledger_schema, sqlite
+from docsend.storage import earlier, files, identity_key, ledger_rows, ledger_schema, sqlite
+from docsend.storage.earlier import NotPlanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Receipt
     from docsend.model.states import State
     from docsend.model.submission import CheckedSubmission
-    from docsend.storage.identity_key import IdentityKey
+    from docsend.storage.earlier import EarlierSubmission
+    from docsend.storage.identity_key import IdentityDigests, IdentityKey
     from docsend.storage.ledger_rows import LedgerEntry
 
 _T = TypeVar("_T")
@@ -136,13 +138,14 @@ class Ledger:
         finally:
             self._connection.close()
 
-    def require_identity_key(self) -> None:
-        """Raise LocalError if the key file of the ledger's digests is missing or is another ledger's.
+    def identity_key(self) -> IdentityKey:
+        """Return the key of the ledger's digests.
 
-        Without it, nothing must be sent: docsend would not recognize what was sent before.
+        Raise LocalError if its file is missing or is another ledger's. Nothing must be sent then, because
+        docsend would not recognize what was sent before.
         """
         with self._local_errors(), self._lock:
-            self._identity_key(self._connection)
+            return self._identity_key(self._connection)
 
     # -- queries ---------------------------------------------------------------------------------------
 
@@ -179,6 +182,24 @@ class Ledger:
             )
             return entries[0] if entries else None
 
+    def find_earlier(self, service: str, checked: CheckedSubmission) -> list[EarlierSubmission]:
+        """Return the earlier submissions that people would call the same as a new one (see `earlier.find`).
+
+        Return [] if the key is known: then nothing new is recorded.
+        """
+        self._flush_pending()
+        with self._local_errors(), self._lock:
+            key = self._identity_key(self._connection)
+            known = self._select("WHERE service = ? AND key = ?", service, checked.key)
+            if known and known[0].state != "refused":
+                return []
+            return earlier.find(self._connection, service, checked, key)
+
+    def find_received(self, service: str, digests: Sequence[IdentityDigests]) -> dict[bytes, list[str]]:
+        """Return the keys of received submissions that have one of these digests, by digest."""
+        with self._local_errors(), self._lock:
+            return earlier.received_keys(self._connection, service, digests)
+
     def unfinished(self) -> list[LedgerEntry]:
         """Return the entries in state `planned`, `open` or `sending`, oldest first, with their documents."""
         self._flush_pending()
@@ -212,16 +233,23 @@ class Ledger:
 
     # -- changes ---------------------------------------------------------------------------------------
 
-    def record_plan(self, service: str, checked: CheckedSubmission) -> LedgerEntry:
+    def record_plan(
+        self, service: str, checked: CheckedSubmission, *, anyway: bool = False
+    ) -> LedgerEntry | NotPlanned:
         """Record a submission durably before any of it is sent, and return its entry.
 
-        A new or refused submission gets the state `planned`. A received or withdrawn submission stays as it
-        is, and nothing is written to the disk. The returned entry has no documents, because the caller has
-        them.
-        """
-        return self.record_plans(service, [checked])[0]
+        A new or refused submission gets the state `planned`. Any other submission stays as it is: a received
+        or withdrawn one is final, and an unfinished one is continued. The returned entry has no documents,
+        because the caller has them.
 
-    def record_plans(self, service: str, checked: Sequence[CheckedSubmission]) -> list[LedgerEntry]:
+        A new or refused submission is not recorded if people would call it the same as an earlier one, unless
+        `anyway` is true, or if a lower occurrence has to be received first. The return value then says why.
+        """
+        return self.record_plans(service, [checked], anyway=anyway)[0]
+
+    def record_plans(
+        self, service: str, checked: Sequence[CheckedSubmission], *, anyway: bool = False
+    ) -> list[LedgerEntry | NotPlanned]:
         """Record several submissions in one commit and return their entries in the same order.
 
         See `record_plan`.
@@ -231,9 +259,23 @@ class Ledger:
         now = self._timestamp()
         return self._write(
             lambda connection: [
-                self._insert_plan(connection, service, submission, now) for submission in checked
+                self._plan(connection, service, submission, now, anyway=anyway) for submission in checked
             ]
         )
+
+    def record_found(
+        self, service: str, checked: CheckedSubmission, state: State, receipt: Receipt | None
+    ) -> None:
+        """Record durably what only the service knew: a submission that it received, or that was withdrawn."""
+        now = self._timestamp()
+        body = receipt.body if receipt else None
+        transition = _Transition(service, checked.key, state, now, body)
+
+        def write(connection: sqlite3.Connection) -> None:
+            self._insert_plan(connection, service, checked, now)
+            transition.apply(connection)
+
+        self._write(write)
 
     def record_open(self, service: str, key: str) -> None:
         """Record that the service has the declaration. The change is written with the next commit."""
@@ -315,6 +357,28 @@ class Ledger:
         self._apply([_Transition(service, key, "withdrawn", self._timestamp())])
 
     # -- implementation --------------------------------------------------------------------------------
+
+    def _plan(
+        self,
+        connection: sqlite3.Connection,
+        service: str,
+        checked: CheckedSubmission,
+        now: str,
+        *,
+        anyway: bool,
+    ) -> LedgerEntry | NotPlanned:
+        """Record a submission, unless it is the same as an earlier one. See `record_plan`."""
+        known = self._select("WHERE service = ? AND key = ?", service, checked.key)
+        if known and known[0].state != "refused":
+            return self._insert_plan(connection, service, checked, now)
+        if missing := earlier.missing_occurrence(connection, service, checked):
+            return missing
+        found = [] if anyway else earlier.find(connection, service, checked, self._identity_key(connection))
+        if certain := tuple(each for each in found if each.is_certain):
+            return NotPlanned(certain)
+        return self._insert_plan(connection, service, checked, now)._replace(
+            perhaps_same=tuple(each.entry for each in found)
+        )
 
     def _insert_plan(
         self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
