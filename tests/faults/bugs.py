@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
     from docsend.delivery.clearance import Clearance
     from docsend.delivery.deliver import OpenCall
-    from docsend.errors import DocsendError
     from docsend.model.catalog import Branch
     from docsend.model.document import Document
     from docsend.model.receipt import Delivery, Receipt
@@ -89,16 +88,17 @@ def _random_key(original: Callable[[bytes], str], canonical: bytes) -> str:
 bug = Bug("the plan is stored after the first byte is sent", "power")
 
 
-@bug.replaces("docsend.delivery.deliver:record_plans")
+@bug.replaces("docsend.delivery.deliver:_plan")
 def _declare_before_recording(
-    original: Callable[..., list[Delivery | DocsendError | Clearance]],
-    submissions: Sequence[CheckedSubmission],
+    original: Callable[..., Delivery | Clearance],
+    checked: CheckedSubmission,
     service: ServiceClient,
     ledger: Ledger,
-) -> list[Delivery | DocsendError | Clearance]:
-    for checked in submissions:
-        service.declare(checked, may_be_received=True)
-    return original(submissions, service, ledger)
+    *,
+    anyway: bool,
+) -> Delivery | Clearance:
+    service.declare(checked, may_be_received=True)
+    return original(checked, service, ledger, anyway=anyway)
 
 
 bug = Bug("the receipt is printed before it is on disk", "power")
