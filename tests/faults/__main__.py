@@ -23,6 +23,7 @@ import docsend
 from faults import (
     batches,
     contract_fuzz,
+    exports,
     hostile,
     kills,
     lab,
@@ -92,6 +93,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "client kills": (_client_kills, 1550, 12),
     "more client kills": (_more_client_kills, 1000, 4),
     "service kills": (_service_kills, 480, 4),
+    "exports": (exports.experiment, 1200, 6),
     "client errnos": (_client_errnos, 700, 8),
     "service errnos": (_service_errnos, 350, 4),
     "one exchange": (_one_exchange_faults, 400, 4),

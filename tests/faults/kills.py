@@ -311,7 +311,7 @@ def inject_into_clients(
         for name, factory, call, n in points
         for fault in ([f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"])
     ]
-    planned = _sample(planned, count, seed)
+    planned = sample(planned, count, seed)
     summary.note = f"{len(planned)} of the points of {len({name for name, _, _ in planned})} commands"
     # This experiment needs its own sandbox, because the names of its documents count from 1.
     with (
@@ -389,7 +389,7 @@ def _sample_factories(
     return dict(random.Random(seed).sample(sorted(factories.items()), min(2, len(factories))))
 
 
-def _sample(items: list[_T], count: int, seed: int) -> list[_T]:
+def sample(items: list[_T], count: int, seed: int) -> list[_T]:
     """Return `count` random items, always the same for a seed, or all of them if there are no more."""
     if len(items) <= count:
         return items
@@ -427,7 +427,7 @@ def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool 
             for n in range(1, counts[call] + 1):
                 faults = [f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"]
                 points += [(scenario_name, factory, InjectionPoint(call, n, fault)) for fault in faults]
-    planned = _sample(points, count, seed)
+    planned = sample(points, count, seed)
     summary.note = f"{len(planned)} of {len(points)} points of {len(factories)} sessions"
 
     def run_job(job: tuple[int, tuple[str, Callable[[Path, str, int], Scenario], InjectionPoint]]) -> None:

@@ -448,3 +448,48 @@ def test_every_character_contrasts_with_its_background(guided, payslip, ground, 
     terminal.type(CTRL_U + "nothing like it" + ENTER)
     assert "no choice matches" in terminal.read_until("no choice matches")
     assert "".join(faint()) == ""
+
+
+# -- what was sent before ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "code", "received"), [("n", 0, 1), ("y", 0, 2)])
+def test_what_was_received_is_sent_once_more_only_after_a_yes(
+    guided, sandbox, payslip, run, answer, code, received
+) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    terminal = guided(payslip, *ABOUT, *WHO, columns=200)
+    shown = terminal.read_until("--occurrence 2?")
+    assert "receipt SANDBOX-000001 of 20" in shown
+    terminal.type(answer + ENTER)
+    assert terminal.finish() == code
+    assert sandbox.count() == received
+    assert f"SANDBOX-00000{received}" in terminal.text
+
+
+@pytest.mark.parametrize("what", ["reference", "content"])
+@pytest.mark.parametrize(("answer", "code", "received"), [("n", 130, 1), ("y", 0, 2)])
+def test_what_resembles_an_earlier_submission_is_sent_only_after_a_yes(
+    guided, sandbox, payslip, run, what, answer, code, received
+) -> None:
+    send = (*ABOUT, *WHO, "--reference", "4711")
+    assert run("send", payslip, *send, "--service", sandbox.url).code == 0
+    if what == "reference":
+        payslip.write_bytes(payslip.read_bytes() + b"% exported anew\n")
+    else:
+        payslip = payslip.rename(payslip.with_name("copy.pdf"))
+    terminal = guided(payslip, *send, columns=200)
+    shown = terminal.read_until("send it all the same?")
+    assert f"[{what}-received-before]" in shown
+    assert "receipt SANDBOX-000001 of 20" in shown
+    terminal.type(answer + ENTER)
+    assert terminal.finish() == code
+    assert sandbox.count() == received
+
+
+def test_a_question_about_an_earlier_submission_can_be_canceled(guided, sandbox, payslip, run) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    terminal = guided(payslip, *ABOUT, *WHO, "--remark", "x", columns=200)
+    terminal.answer("send it all the same?", CTRL_C)
+    assert terminal.finish() == 130
+    assert sandbox.count() == 1
