@@ -14,10 +14,12 @@ import typer
 
 from docsend import signals
 from docsend.codes import Code
+from docsend.delivery import report as reports
 from docsend.delivery.batch import Batch, Outcome, Share
 from docsend.delivery.batch_result import BatchResult, OutcomeCounts
+from docsend.delivery.coverage import ReportedShare
 from docsend.delivery.preflight import PreflightResult, run_preflight
-from docsend.delivery.report import Report, refuse_to_overwrite
+from docsend.delivery.report import Report
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.manifest import reader, template
@@ -33,6 +35,7 @@ from docsend.ui.views.batch import (
     say_failed_rows,
     say_next_steps,
     say_problems,
+    say_report_kept,
 )
 
 if TYPE_CHECKING:
@@ -86,6 +89,15 @@ def print_template(context: "CommandContext", format_: str) -> None:
 
 
 def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
+    """Check every row, then send the rows, as `_run` does. Meanwhile no other process writes the report."""
+    if options.report is None:
+        _run(context, submission, options)
+    else:
+        with reports.reserve(options.report, options.manifest):
+            _run(context, submission, options)
+
+
+def _run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
     """Check every row, then send the rows.
 
     In a dry run, nothing is sent. Unless `only_valid` is set, a single faulty row also prevents sending.
@@ -94,8 +106,6 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     raise typer.Exit with the batch's exit code, even on success.
     """
     started_at = time.monotonic()
-    if options.report:
-        refuse_to_overwrite(options.report, options.manifest)
     if not options.dry_run:
         # Fail early if no service is chosen, before anything is checked or written.
         context.settings.chosen_endpoint()
@@ -126,8 +136,14 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     counts, error = OutcomeCounts(), None
+    report_file = options.report
+    if report_file and is_checked_only and (kept := reports.find_receipts(report_file)):
+        report_file = None
+        say_report_kept(context.streams, kept)
     with contextlib.ExitStack() as stack:
-        report = stack.enter_context(Report(options.report, manifest)) if options.report else None
+        report = None
+        if report_file:
+            report = stack.enter_context(Report(report_file, manifest, ReportedShare.of(batch)))
         try:
             if is_checked_only:
                 _report_preflight(context, batch, plan, report)
@@ -136,7 +152,7 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         except DocsendError as failure:
             error = failure
     result = BatchResult(plan, None if is_checked_only else counts, error)
-    _show_result(context, result, options.report, time.monotonic() - started_at)
+    _show_result(context, result, report_file, time.monotonic() - started_at)
     raise typer.Exit(result.exit_code)
 
 

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 _MAX_SHOWN_FAILURES = 20
 
 
+def rows_exit_code(*, has_unfinished: bool, has_faulty: bool) -> ExitCode:
+    """Return the exit code for rows that were sent.
+
+    Rows that are unfinished or were not tried go before faulty and refused ones, because the same command
+    again may finish them.
+    """
+    if has_unfinished:
+        return ExitCode.ROWS_UNFINISHED
+    return ExitCode.ROWS_FAULTY if has_faulty else ExitCode.RECEIVED
+
+
 class OutcomeCounts:
     """Counts of the outcomes of a batch.
 
@@ -64,14 +75,21 @@ class BatchResult(NamedTuple):
 
     @property
     def exit_code(self) -> ExitCode:
-        """Exit code of the command."""
-        if self.error is not None:
+        """Exit code of the command.
+
+        An error of the settings, the sign-in or this machine goes before rows that are unfinished or were not
+        tried, and these go before rows that are faulty or refused.
+        """
+        if self.error is not None and self.error.code not in (ExitCode.REFUSED, ExitCode.UNFINISHED):
             return self.error.code
         if self.outcomes is None:
             return ExitCode.FAULTY if self.preflight.faulty else ExitCode.RECEIVED
         if self.outcomes.fatal_exit_code is not None:
             return self.outcomes.fatal_exit_code
-        return ExitCode.RECEIVED if self.outcomes.received == self.preflight.rows else ExitCode.SOME_ROWS
+        return rows_exit_code(
+            has_unfinished=bool(self.counts["unfinished"] or self.counts["not_tried"]),
+            has_faulty=bool(self.counts["faulty"] or self.counts["refused"]),
+        )
 
     @property
     def counts(self) -> dict[str, int]:
