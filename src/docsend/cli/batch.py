@@ -32,10 +32,13 @@ from docsend.ui.views.batch import (
     BatchRow,
     BatchSent,
     BatchSummaryLine,
+    say_end,
     say_failed_rows,
     say_next_steps,
     say_problems,
     say_report_kept,
+    say_second_round,
+    say_sending,
 )
 
 if TYPE_CHECKING:
@@ -121,7 +124,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
         sheet=options.sheet,
         ignore_columns=options.ignore_columns,
     )
-    context.streams.say(manifest.description)
+    context.streams.say_event(manifest.description)
     context.streams.say_problems(manifest.warnings)
     _require_rows(manifest)
     batch = Batch(
@@ -141,7 +144,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
         report_file = None
         say_report_kept(context.streams, kept)
     with contextlib.ExitStack() as stack:
-        report = None
+        report: Report | None = None
         if report_file:
             report = stack.enter_context(Report(report_file, manifest, ReportedShare.of(batch)))
         try:
@@ -152,7 +155,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
         except DocsendError as failure:
             error = failure
     result = BatchResult(plan, None if is_checked_only else counts, error)
-    _show_result(context, result, report_file, time.monotonic() - started_at)
+    _show_result(context, result, report.path if report else None, time.monotonic() - started_at)
     raise typer.Exit(result.exit_code)
 
 
@@ -179,6 +182,7 @@ def _show_result(context: "CommandContext", result: BatchResult, report: Path | 
         repeat_helps=result.repeat_helps,
     )
     context.output.show(summary)
+    say_end(context.streams, seconds, service=service if result.outcomes else None, report=report)
 
 
 def _read_standard_input() -> bytes:
@@ -227,6 +231,7 @@ def _send(
     Raise Interrupted if a signal was received, and LocalError if the report of a row could not be written.
     """
     account = context.require_account() if plan.needs_account else None
+    say_sending(context.streams, plan.good_rows, context.settings.chosen_endpoint().name)
     batch = batch._replace(account=account.code if account else None)
     report_error: LocalError | None = None
     with (
@@ -245,7 +250,7 @@ def _send(
         ):
             for outcome in outcomes:
                 counts.add(outcome)
-                progress.update(counts.finished, counts.finished - counts.received)
+                progress.update(counts.tried, counts.tried - counts.received, is_stopping=runner.is_stopped)
                 try:
                     _report_outcome(context, outcome, report)
                 except LocalError as failure:
@@ -293,6 +298,11 @@ def _open_runner(
         listener, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
     ) as service:
         required = RequiredDocuments(service)
+
+        def begin_second_round(rows: int) -> None:
+            say_second_round(context.streams, rows)
+            service.renew_retry_time()
+
         yield (
             runner,
             workers.DeliveryCalls(
@@ -300,6 +310,7 @@ def _open_runner(
                 upload=lambda checked, cleared: deliver.upload(checked, cleared, service, ledger, required),
                 record_receipts=lambda deliveries: deliver.record_receipts(deliveries, service, ledger),
                 abort=service.close,
+                begin_second_round=begin_second_round,
             ),
         )
 

@@ -58,9 +58,9 @@ class OutcomeCounts:
         return self.counts["received"]
 
     @property
-    def finished(self) -> int:
-        """Number of rows that have an outcome."""
-        return self.counts.total()
+    def tried(self) -> int:
+        """Number of rows that have an outcome because they were tried."""
+        return self.counts.total() - self.counts["not tried"]
 
 
 class BatchResult(NamedTuple):
@@ -109,8 +109,7 @@ class BatchResult(NamedTuple):
         """Number of good rows that were not attempted because the batch ended early."""
         if self.outcomes is None:
             return 0
-        counts = self.outcomes.counts
-        return self.preflight.good_rows - (counts.total() - counts["not tried"])
+        return self.preflight.good_rows - self.outcomes.tried
 
     @property
     def repeat_helps(self) -> bool:

@@ -58,6 +58,7 @@ class Report:
         self._columns = (*columns, *REPORT_COLUMNS)
         self._folder = manifest.folder.path
         self._share_cells = share.cells()
+        self.path = self._part  # where the report is: from `finish` on, at its final name
         self._has_failed = False
         self._size = 0
         self._places: list[_Place] = []
@@ -114,6 +115,7 @@ class Report:
             self._output.close()
             self._sort_rows()
             self._part.replace(self._file)
+            self.path = self._file
             files.sync_folder(self._file.parent)
         except OSError as error:
             raise _write_error(self._file, error) from error

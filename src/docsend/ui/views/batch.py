@@ -9,6 +9,7 @@ from docsend.i18n import Message, join
 from docsend.model.problem import Problem
 from docsend.model.states import STATE_NAMES
 from docsend.ui import to_json
+from docsend.ui.progress import format_duration
 from docsend.ui.terminal import SEVERITY_NAMES
 
 if TYPE_CHECKING:
@@ -78,6 +79,34 @@ def say_failed_rows(streams: Streams, outcomes: OutcomeCounts) -> None:
         streams.say_always(
             Message("and {count:,} more rows; give --report FILE to list them all", count=more)
         )
+
+
+def say_sending(streams: Streams, rows: int, service: str) -> None:
+    """Print that the checks are done and rows are being sent."""
+    streams.say_event(
+        Message.plural(
+            "sending 1 row to {service}", "sending {count:,} rows to {service}", rows, service=service
+        )
+    )
+
+
+def say_end(streams: Streams, seconds: float, *, service: str | None, report: Path | None) -> None:
+    """Print how long the batch took, where it was sent, and where its report is."""
+    parts = [Message("ended after {duration}", duration=format_duration(seconds))]
+    if service is not None:
+        parts.append(Message("service: {service}", service=service))
+    if report is not None:
+        parts.append(Message("report: {file}", file=report))
+    streams.say_event(join(parts, "; "))
+
+
+def say_second_round(streams: Streams, rows: int) -> None:
+    """Print that the rows that are left unfinished are tried once more."""
+    streams.say_event(
+        Message.plural(
+            "trying 1 unfinished row once more", "trying {count:,} unfinished rows once more", rows
+        )
+    )
 
 
 def say_report_kept(streams: Streams, kept: Path) -> None:
