@@ -30,7 +30,7 @@ from docsend.model.submission import CheckedSubmission
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from docsend.delivery.batch import Batch, CheckedRow
+    from docsend.delivery.batch import Batch, CheckedRow, ReadRow
     from docsend.delivery.preflight import PreflightResult
     from docsend.manifest.reader import Row
     from docsend.model.document import Document
@@ -258,27 +258,27 @@ class BatchRunner:
 
         Check as many rows as there are workers, or fewer if their documents are large.
         """
-        rows: list[Row] = []
+        rows: list[ReadRow] = []
         checked_rows: list[CheckedRow] = []
         try:
             while not (checked_rows or self._is_stopped) and self._read_next_rows(rows):
-                for checked in [self._batch.check_row(row) for row in rows]:
+                for checked in [self._batch.check_row(read) for read in rows]:
                     if isinstance(checked.submission, CheckedSubmission):
                         checked_rows.append(checked)
                     else:  # changed since the first pass
                         self._outcomes.put(checked.as_outcome("faulty"))
         except BaseException:
-            self._report_not_tried(rows)
+            self._report_not_tried(read.row for read in rows)
             raise
         return checked_rows
 
-    def _read_next_rows(self, rows: list[Row]) -> bool:
+    def _read_next_rows(self, rows: list[ReadRow]) -> bool:
         """Replace the content of `rows` with the next rows. Return whether there are any."""
         rows.clear()
         buffered_bytes = 0
         for row in self._rows:
             rows.append(self._batch.read_row(row, buffer=True))
-            buffered_bytes += rows[-1].submission.buffered_bytes
+            buffered_bytes += rows[-1].buffered_bytes
             if len(rows) == self.jobs or buffered_bytes >= documents.BUFFER_BYTES or self._is_stopped:
                 break
         return bool(rows)
@@ -308,8 +308,7 @@ class BatchRunner:
 
     def _report_not_tried(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            without_documents = row.without_documents()
-            self._outcomes.put(Outcome(without_documents, "not tried", without_documents.submission))
+            self._outcomes.put(Outcome(row, "not tried", row.submission))
 
     # -- the workers ---------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from docsend.manifest.table import Table
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
+_NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
@@ -57,7 +58,7 @@ class Row(NamedTuple):
     """One row of a manifest: its number as a spreadsheet shows it, its cells, submission and problems.
 
     `cells` includes the values of command line options for columns that the row leaves empty. `documents`
-    contains the paths or patterns as written. `submission` contains the documents themselves once they are
+    contains the paths or patterns as written. `submission` contains no documents, because they have not been
     read. If the manifest is a report that lists the row as received, `reported_key` is the key given there.
     """
 
@@ -76,14 +77,6 @@ class Row(NamedTuple):
     def is_readable(self) -> bool:
         """Whether the row's cells could be parsed. If not, their values are unreliable."""
         return not any(problem.code == Code.ROW_MALFORMED for problem in self.problems)
-
-    def without_documents(self) -> Row:
-        """Return the row as it was before its documents were read."""
-        return (
-            self._replace(submission=self.submission.with_documents(()))
-            if self.submission.documents
-            else self
-        )
 
     @property
     def content_number(self) -> int:
@@ -374,9 +367,7 @@ def _create_row(
             repaired[name] = repair_number(name, value, number, problems, is_number=name in numeric)
     sender, options = _resolve_sender(repaired, defaults, number, problems)
     values: dict[str, Any] = {
-        name: fields.BY_NAME[name].normalized(value)
-        for name, value in repaired.items()
-        if value and name in fields.BY_NAME
+        name: _NORMALIZE[name](value) for name, value in repaired.items() if value and name in _NORMALIZE
     }
     if options:
         missing = {name: value for name, value in options.items() if name not in values}
