@@ -20,7 +20,8 @@ from docsend.text import UNSAFE_CATEGORIES
 _SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−"
 # Blanks, and characters without ink.
 _BLANKS = " \u0300-\u036f\u115f\u1160\u1680\u2000-\u200a\u202f\u205f\u2800\u3000\u3164\ufe00-\ufe0f\uffa0"
-_FORMULA_START = re.compile(f"[{_BLANKS}\"'`]*[{_SIGNS}]")
+_QUOTE = re.compile("[\"'`]")
+_FORMULA_START = re.compile(f"^([{_BLANKS}\"'`]*)([{_SIGNS}])")
 # A sign that would start a cell if a spreadsheet split the cell here.
 _SIGN_AFTER_SEPARATOR = re.compile(f"(?<=[,;:|\"'`\n])([{_BLANKS}]*)([{_SIGNS}])")
 _NUMBER_OR_DATE = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+|[0-9]{1,4}([-/.][0-9]{1,4}){1,2}")
@@ -52,7 +53,13 @@ def _escape_characters(text: str) -> str:
             _escape_character(character) if not start <= at < end or _is_unsafe(character) else character
             for at, character in enumerate(cell)
         )
-    return _SIGN_AFTER_SEPARATOR.sub(lambda found: found[1] + _escape_character(found[2]), cell)
+    cell = _SIGN_AFTER_SEPARATOR.sub(_escape_sign, cell)
+    # An apostrophe could be taken for a quotation mark that another one ends.
+    return _FORMULA_START.sub(_escape_sign, cell) if _QUOTE.search(cell) else cell
+
+
+def _escape_sign(found: re.Match[str]) -> str:
+    return found[1] + _escape_character(found[2])
 
 
 def _is_unsafe(character: str) -> bool:
@@ -69,4 +76,6 @@ def _escape_character(character: str) -> str:
 
 def _needs_apostrophe(cell: str) -> bool:
     """Return whether a cell gets a leading apostrophe. One that looks as if it had one gets another."""
-    return bool(_FORMULA_START.match(cell) or _NUMBER_OR_DATE.fullmatch(cell.lstrip("'")))
+    if _FORMULA_START.match(cell) and not _QUOTE.search(cell):
+        return True
+    return bool(_NUMBER_OR_DATE.fullmatch(cell.lstrip("'")))
