@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ class Made:
     """A table with what its maker put in.
 
     `truth` is bad if the table must be refused, or each row told that is not as it was meant. `warnings` are
-    the codes that are due for the table as a whole. `sheet` is the sheet that has the table. `text` and
-    `separator` are set if a dialect of Python's csv module describes the table.
+    the codes that are due for the table as a whole. `sheet` is the sheet that has the table. `text`, its
+    `separator` and its `encoding` are set if a dialect of Python's csv module describes the table. `unshown`
+    contains columns whose cells show something other than what is meant, such as a link.
     """
 
     truth: Truth
@@ -112,7 +113,8 @@ class Made:
     sheet: str = ""
     text: str = ""
     separator: str = ""
-    traits: tuple[str, ...] = field(default=())
+    encoding: str = ""
+    unshown: tuple[str, ...] = ()
 
 
 def id_number(random: Random, *, zeros: int) -> str:

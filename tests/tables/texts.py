@@ -72,6 +72,7 @@ def make(
     is_narrow: bool = False,
     zeros: int = -1,
     length: int | None = None,
+    separator: str = "",
     change: Callable[[Draft], None] | None = None,
     spoil: Callable[[Random, bytes], bytes] | None = None,
     truth: Truth = "good",
@@ -87,7 +88,7 @@ def make(
     draft = Draft(
         random,
         script,
-        random.choice(_SEPARATORS),
+        separator or random.choice(_SEPARATORS),
         random.choice(("\n", "\r\n", "\r\n", "\r")),
         columns,
         rows,
@@ -112,6 +113,7 @@ def make(
         [column.name for column in columns],
         text=text if is_csv else "",
         separator=draft.separator,
+        encoding=encoding,
     )
 
 
