@@ -97,7 +97,7 @@ def _unexpanded_hint(pattern: str) -> Message | None:
     """Return a hint for a path in a form that a shell, a browser or Windows would understand."""
     if re.match(r"[A-Za-z]:[\\/]|\\\\", pattern) and sys.platform != "win32":
         return Message("this is a path of Windows: write it relative to the manifest's folder")
-    if pattern.startswith(("http:", "https:", "file:")):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", pattern):
         return Message("write a path instead of an address")
     if pattern.startswith("~") or "$" in pattern or "%" in pattern:
         return Message("write the path in full: ~ and variables are not expanded")

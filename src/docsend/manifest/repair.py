@@ -19,6 +19,8 @@ _QUOTATION_MARKS = {
     *(('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u201d", "\u201d"), ("\u201e", "\u201c")),
     *(("\u201e", "\u201d"), ("\u2018", "\u2019"), ("\u00ab", "\u00bb"), ("\u201c", "\u201c")),
 }
+# The decimals of a whole number, such as the `.0` with which programs write an id number as a float.
+_DECIMAL_ZEROS = re.compile(r"^([0-9]+)[.,]0+$")
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 # Columns with numbers, which spreadsheets damage.
 NUMBER_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number)
@@ -57,16 +59,17 @@ def clean_path(text: str) -> str:
 
 def lack_digits(values: Sequence[str], digits: int) -> bool:
     """Return whether most numbers of a column lack digits. None of them begins with 0."""
-    lacking = sum(value.isdecimal() and len(value) < digits for value in values)
+    numbers = [_DECIMAL_ZEROS.sub(r"\1", value) for value in values]
+    lacking = sum(number.isdecimal() and len(number) < digits for number in numbers)
     return 2 * lacking > len(values)
 
 
 def repair_number(name: str, value: str, row: int, problems: list[Problem], *, is_number: bool) -> str:
     """Return a number as it was before a spreadsheet changed it, if that can be determined.
 
-    Zeros are only restored if the cell `is_number`: text keeps its zeros, so a digit is missing that nobody
-    knows. If zeros are restored, a warning is added to `problems`. If the number was rounded, an error is
-    added and "" is returned.
+    Zeros are only restored if the cell `is_number` or is written with decimals, as only numbers are: text
+    keeps its zeros, so a digit is missing that nobody knows. If zeros are restored, a warning is added to
+    `problems`. If the number was rounded, an error is added and "" is returned.
     """
     if value.isdecimal() and len(value) == EXPECTED_DIGITS.get(name, len(value)) and name != "booklet":
         return value
@@ -75,7 +78,8 @@ def repair_number(name: str, value: str, row: int, problems: list[Problem], *, i
         hint = Message("format the column as text and enter the number again")
         problems.append(Problem(Code.NUMBER_ROUNDED, message, hint, field=name, row=row))
         return ""
-    value = re.sub(r"^([0-9]+)\.0$", r"\1", value)
+    value, decimals = _DECIMAL_ZEROS.subn(r"\1", value)
+    is_number = is_number or bool(decimals)
     restored = None
     if is_number and name == "id" and re.fullmatch(r"[0-9]{2,8}", value):
         restored = value.zfill(9) if value.strip("0") and has_check_digit(value.zfill(9)) else None
@@ -86,7 +90,7 @@ def repair_number(name: str, value: str, row: int, problems: list[Problem], *, i
         message = Message("restored the leading zeros that a spreadsheet removed from {name}", name=name)
         problems.append(Problem(Code.ZEROS_RESTORED, message, hint, field=name, row=row))
         return restored
-    if is_number and name == "booklet" and value.isdecimal():
+    if is_number and name == "booklet" and value.isdecimal() and not value.startswith("0"):
         message = Message("{name} is a number, so that leading zeros may be missing", name=name)
         problems.append(Problem(Code.ZEROS_MISSING, message, hint, field=name, row=row))
     return value
