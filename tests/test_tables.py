@@ -9,6 +9,7 @@ import pytest
 
 from docsend.codes import Code
 from docsend.i18n import Message
+from docsend.manifest import template
 from docsend.model.problem import Problem
 from tables import __main__ as command
 from tables import kinds, office, readers
@@ -111,6 +112,18 @@ def test_what_libreoffice_saved_is_read_as_it_was_meant(name) -> None:
     kind = next(kind for kind in kinds.OF_OFFICE if kind.name.startswith(f"LibreOffice: {name}"))
     verdicts = [judge(kind, number, made) for number, made in enumerate(kind.all_made(SEED, range(3)))]
     assert [(verdict.outcome, verdict.is_failure) for verdict in verdicts] == [("taken", False)] * 3
+
+
+@needs_office
+@pytest.mark.parametrize("extension", ["xlsx", "xls", "ods", "csv"])
+def test_the_csv_template_survives_libreoffice(extension) -> None:
+    target = office.csv_target() if extension == "csv" else extension
+    (saved,) = office.convert({"template.csv": template.as_csv().encode()}, target).values()
+    rows = readers.docsend(saved).rows
+    assert not [problem for row in rows for problem in row.problems if problem.is_error]
+    for row, meant in zip(rows, template.TEMPLATE, strict=True):
+        read = {**row.submission.given_values(), "documents": ";".join(row.documents)}
+        assert read == meant
 
 
 @needs_office

@@ -132,6 +132,8 @@ def test_a_row_that_repeats_some_of_the_names_is_a_row(check) -> None:
         "\u201cpayslips/one.pdf\u201d;\u201epayslips/two.pdf\u201c",
         "\u00abpayslips/one.pdf\u00bb ; 'payslips/two.pdf'",
         '"""payslips/one.pdf"";payslips/two.pdf"',
+        "\u2039payslips/one.pdf\u203a;\u201apayslips/two.pdf\u2018",
+        "payslips/one.pdf\u2028payslips/two.pdf",
     ],
 )
 def test_a_list_of_files_is_understood_as_people_write_it(check, documents) -> None:
@@ -146,6 +148,11 @@ def test_a_list_of_files_is_understood_as_people_write_it(check, documents) -> N
         ("payslips/four.pdf", "there is no file payslips/four.pdf in "),
         ("payslips/*.tif", "no file matches payslips/*.tif in "),
         ("payslips/ONE.PDF", "did you mean one.pdf?"),
+        ("Payslips/one.pdf", "did you mean payslips?"),
+        ("PAYSLIPS\\2026\\one.pdf", "did you mean payslips?"),
+        ("https://payroll.example/one.pdf", "write a path instead of an address"),
+        ("payslips/one.pdf, payslips/two.pdf", "separate paths with semicolons"),
+        ("payslips/one.pdf|payslips/two.pdf", "separate paths with semicolons"),
         ("$HOME/one.pdf", "~ and variables are not expanded"),
         ("~/one.pdf", "~ and variables are not expanded"),
         ("payslips/{one,two}.pdf", "braces and ** are not expanded"),
@@ -194,6 +201,33 @@ def test_zeros_are_restored_only_in_a_column_that_a_spreadsheet_converted(check,
     )
     found = {code for each in codes(check(f"{HEAD}\n{rows}")) for code in each}
     assert found == ({"zeros-restored"} if restored else {"id-number-invalid"})
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NOM?", "#VALEUR!", "#NUL!", "Err:502", "######"],
+)
+def test_an_error_that_a_spreadsheet_wrote_as_text_is_no_reference(check, error) -> None:
+    outcome = check(f"{HEAD}\n{row(reference=error)}", code=3)
+    assert codes(outcome) == [["row-malformed"]]
+    assert f"reference contains the error {error}" in outcome.err
+
+
+@pytest.mark.parametrize("reference", ["#12", "No. #N/A", "#n/a-7", "Error", "Err"])
+def test_a_reference_may_contain_what_an_error_does(check, reference) -> None:
+    assert check(f"{HEAD}\n{row(reference=reference)}", code=0).rows[0]["reference"] == reference
+
+
+@pytest.mark.parametrize(
+    "quoted", ["\u201c{}\u201d", "\u00ab {} \u00bb", "'{}'", "\u2018{}\u2019", '"""{}"""']
+)
+def test_quotation_marks_around_a_number_or_a_code_are_no_part_of_it(check, quoted) -> None:
+    table = f"{HEAD}\n{row(id=quoted.format(ID))}".replace("benefits", quoted.format("benefits"))
+    assert check(table, code=0).rows[0]["submission"]["to"] == "benefits"
+
+
+def test_quotation_marks_around_a_text_belong_to_it(check) -> None:
+    assert check(f"{HEAD}\n{row(reference='«r1»')}", code=0).rows[0]["reference"] == "«r1»"
 
 
 def test_letters_in_an_id_number_are_named(check) -> None:

@@ -84,6 +84,7 @@ KINDS = (
     _text("the head again in the middle", 40, change=texts.second_head),
     _text("zeros lost by a spreadsheet", 60, change=texts.lost_zeros, zeros=1),
     _text("zeros of mobile numbers lost", 40, change=texts.lost_mobile_zeros, must=("mobile",)),
+    _text("errors of a spreadsheet", 60, change=texts.error_values, must=_REMARK),
     _text("other separators in cells", 60, change=texts.other_separators, must=_REMARK),
     _text("empty cells at the end left out", 60, change=texts.short_rows, must=_REMARK, has_others=True),
     _text("most cells empty", 80, change=texts.sparse, has_others=True),

@@ -179,6 +179,15 @@ def lost_mobile_zeros(draft: Draft) -> None:
         draft.lines[number][draft.index("mobile")] = row.cells["mobile"].lstrip("0")
 
 
+def error_values(draft: Draft) -> None:
+    """Write errors as a spreadsheet does that saves CSV. They must be told."""
+    for number in range(len(draft.rows)):
+        if draft.random.random() < 0.4:
+            error = draft.random.choice(("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NOM?", "Err:502", "#####"))
+            draft.change(number, draft.random.choice(("remark", "reference")), error)
+            draft.rows[number] = replace(draft.rows[number], is_told=True)
+
+
 def other_separators(draft: Draft) -> None:
     """Write remarks with separators that are not those of the table, which need no quotation marks."""
     others = [each for each in _SEPARATORS if each != draft.separator]

@@ -27,10 +27,11 @@ from docsend.manifest.repair import (
     EXPECTED_DIGITS,
     NUMBER_COLUMNS,
     clean_cell,
-    clean_path,
+    error_problems,
     lack_digits,
     non_text_problems,
     repair_number,
+    without_quotes,
 )
 from docsend.manifest.table import MAX_BYTES, check_row_count
 from docsend.manifest.table_header import find_header
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from docsend.manifest.table import Table, TableRow
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
+# Columns in which quotation marks around the text are no part of it.
+_UNQUOTED_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number or field.is_catalog_code)
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
@@ -350,7 +353,12 @@ def _create_row(
     text = "".join(cells.values())
     if not text.isprintable():
         problems += non_text_problems(number, cells)
+    if "#" in text or "Err" in text:
+        problems += error_problems(number, cells, [problem.field for problem in problems])
     repaired = cells.copy()
+    for name in _UNQUOTED_COLUMNS:
+        if (value := repaired.get(name)) and not value.isalnum():
+            repaired[name] = without_quotes(value)
     for name in NUMBER_COLUMNS:
         if value := repaired.get(name):
             repaired[name] = repair_number(name, value, number, problems, is_number=name in numeric)
@@ -377,9 +385,8 @@ def _create_row(
 
 def _split_documents(cell: str) -> tuple[str, ...]:
     """Return the paths in a cell, which are separated by semicolons or, in a spreadsheet, by line breaks."""
-    if "\n" in cell or "\r" in cell:
-        cell = ";".join(cell.splitlines())
-    return tuple([part for part in map(clean_path, cell.split(";")) if part])
+    cell = ";".join(cell.splitlines())
+    return tuple([part for part in map(without_quotes, cell.split(";")) if part])
 
 
 def _resolve_sender(
