@@ -15,7 +15,7 @@ import pytest
 
 import doubles
 import samples
-from batch_files import HEAD, make_rows, read_report, save_manifest
+from batch_files import HEAD, make_rows, read_report, save_manifest, to_csv
 from conftest import PERSON
 from terminals import Terminal
 
@@ -159,3 +159,11 @@ def test_a_file_name_like_a_formula_is_sent_again_from_a_report(run, sandbox, tm
     _assert_harmless(report)
     assert read_report(report)[0]["documents"] == "\\x3d1 '\\u200fשכר.pdf"
     assert run("send", "--batch", report, "--service", sandbox.url).out == "1 row: 1 received before\n"
+
+
+def test_a_manifest_with_a_column_called_share_is_not_taken_for_a_report(run, sandbox, tmp_path) -> None:
+    row = [*make_rows(tmp_path, 1)[0], "50%"]
+    row[5] = "C:\\x41"
+    file = samples.write(tmp_path, "m.csv", to_csv([row], head=[*HEAD, "share"]).encode())
+    sent = run("send", "--batch", file, "--service", sandbox.url, "--json")
+    assert (sent.code, sent.rows[0]["reference"]) == (0, "C:\\x41")
