@@ -216,7 +216,8 @@ def test_a_report_that_a_full_disk_does_not_even_begin_ends_the_run_before_anyth
 ) -> None:
     file = save_manifest(tmp_path, make_rows(tmp_path, 3))
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "r.csv")
-    assert run(*argv, "--occurrence", 2).code == 0
+    assert run(*argv).code == 0
+    argv = (*argv, "--occurrence", "2")
     before = (tmp_path / "r.csv").read_bytes()
     real_sync, real_write = os.fsync, os.write
 
