@@ -22,11 +22,11 @@ from docsend.auth.keyring_store import BookletStore, read_password_file
 from docsend.checks import documents
 from docsend.config.address import without_password
 from docsend.config.file import MAX_BYTES, unreadable_error
-from docsend.errors import DocsendError, ExitCode, UsageError
+from docsend.errors import DocsendError, ExitCode, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.model import catalog
 from docsend.service.one_exchange import OneExchangePolicy
-from docsend.storage import catalogs, files, ledger_queries, sqlite
+from docsend.storage import catalogs, files, identity_key, ledger_queries, sqlite
 
 if TYPE_CHECKING:
     import contextlib
@@ -256,6 +256,11 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     if health != "ok":
         message = Message("{file} is damaged: {reason}", file=file, reason=health)
         return Finding("ledger", "error", message, restore, facts)
+    try:
+        if fingerprint := ledger_queries.key_fingerprint(file):
+            identity_key.load(file, fingerprint)
+    except LocalError as error:  # nothing can be sent without the key
+        return Finding("ledger", "error", error.message, error.hint, facts)
     total = sum(counts.values())
     message = Message.plural("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
     if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):

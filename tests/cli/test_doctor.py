@@ -74,12 +74,22 @@ def test_a_damaged_ledger_is_an_error_and_is_not_changed(run, home) -> None:
     assert (folder / "ledger.sqlite3").read_bytes() == before
 
 
+def test_a_ledger_without_its_key_file_is_an_error(run, sandbox, payslip, home) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    assert findings(run("doctor", "--json"))["ledger"]["severity"] == "ok"
+    (home / "docsend" / "ledger.key").unlink()
+    found = findings(run("doctor", "--json"))["ledger"]
+    assert (found["severity"], "ledger.key" in found["message"]) == ("error", True)
+    assert not (home / "docsend" / "ledger.key").exists()
+
+
 def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None:
     assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
     with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
         ledger.execute(
-            "INSERT INTO submission SELECT service, 'A' || key, 'open', destination, subject, category,"
-            " type, reference, required, occurrence, NULL, NULL, planned_at, changed_at FROM submission"
+            "INSERT INTO submission (service, key, state, destination, subject, category, type, occurrence,"
+            " planned_at, changed_at) SELECT service, 'A' || key, 'open', destination, subject, category,"
+            " type, occurrence, planned_at, changed_at FROM submission"
         )
     ledger.close()
     found = findings(run("doctor", "--json"))["ledger"]
