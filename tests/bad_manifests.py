@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ JSON = (
     '"to": "benefits", "subject": "unemployment", "category": "employer", "type": "payslips",'
     ' "id": "000000018"'
 )
+
+
+_EVENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}  ")  # what is printed with the time
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def observe(case: Case) -> Seen:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         code = main(["send", "--batch", case.name, "--dry-run", *case.options])
-        lines = [line for line in err.getvalue().splitlines() if not line.startswith(case.name)]
+        lines = [line for line in err.getvalue().splitlines() if not _EVENT.match(line)]
     return Seen(code, tuple(lines), out.getvalue())
 
 

@@ -247,7 +247,7 @@ CASES: list[ProblemCase] = [
         Code.NOT_TRIED,
         "a row of a batch after a failure that affects all rows",
         causes.batch_ends_early,
-        exit_code=ExitCode.SOME_ROWS,
+        exit_code=ExitCode.ROWS_UNFINISHED,
         reason="a batch",
     ),
     P(

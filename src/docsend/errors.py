@@ -38,8 +38,9 @@ class ExitCode(IntEnum):
     SIGN_IN = 4
     REFUSED = 5
     UNFINISHED = 6
-    SOME_ROWS = 7
+    ROWS_UNFINISHED = 7
     LOCAL = 8
+    ROWS_FAULTY = 9
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -52,8 +53,13 @@ EXIT_MEANINGS: dict[ExitCode, Message] = {
     ExitCode.SIGN_IN: Message("sign-in required or refused"),
     ExitCode.REFUSED: Message("refused by the service"),
     ExitCode.UNFINISHED: Message("unfinished: nothing is lost, run the same command again"),
-    ExitCode.SOME_ROWS: Message("batch: some rows were not received"),
+    ExitCode.ROWS_UNFINISHED: Message(
+        "batch: some rows are unfinished or were not tried, the same command again may help"
+    ),
     ExitCode.LOCAL: Message("local error: ledger, keyring or disk"),
+    ExitCode.ROWS_FAULTY: Message(
+        "batch: some rows are faulty or refused, none as in 7: only a change will help"
+    ),
     ExitCode.INTERRUPTED: Message("interrupted (Ctrl-C)"),
     ExitCode.TERMINATED: Message("terminated (SIGTERM)"),
 }

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tables import kinds, report
+from tables import kinds, opened_reports, report
 from tables.judging import judge
 from tables.office_reader import OfficeReader
 from tables.report import Findings
@@ -39,6 +39,10 @@ def main(argv: list[str]) -> int:
             if args.keep:
                 args.keep.write_bytes(made.content)
     findings.office = office.compare()
+    if args.share == 1.0 and args.kind is None:
+        opened = opened_reports.find()
+        findings.office += f". {opened.description}"
+        findings.unsafe_reports = opened.exceeded
     text = report.text(findings, time.monotonic() - began)
     print(text)
     if args.write:

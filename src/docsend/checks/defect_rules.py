@@ -115,7 +115,7 @@ def find_problem(name: str, format_name: str | None, defect: Defect) -> Problem 
 
 def find_common_problems(documents: Iterable[Document]) -> list[Problem]:
     """Return the problems that concern the computer rather than a single document."""
-    if not any(_NO_DECODER in document.defects for document in documents):
+    if _NO_DECODER not in [defect for document in documents for defect in document.defects]:
         return []
     message = Message("not fully checked: the decoders pikepdf and Pillow do not work on this computer")
     hint = Message(

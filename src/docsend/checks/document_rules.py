@@ -6,6 +6,7 @@ Without a destination, only the rules that all destinations share are checked. A
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -53,12 +54,11 @@ def check(
         )
         hint = Message("send the rest in a second submission")
         problems.append(Problem(Code.TOO_MANY_DOCUMENTS, message, hint))
-    problems.extend(_find_duplicates(documents))
+    if len(documents) > 1:
+        problems.extend(_find_duplicates(documents))
     for document in documents:
-        document_problems = _document_problems(document, destination, catalog)
-        problems.extend(
-            replace(problem, path=document.path) for problem in document_problems if problem is not None
-        )
+        found = _document_problems(document, destination, catalog)
+        problems += [replace(problem, path=document.path) for problem in found if problem is not None]
     readable = [document for document in documents if isinstance(document, Document)]
     problems.extend(defect_rules.find_common_problems(readable))
     return tuple(sorted(readable, key=_BY_NAME))
@@ -80,7 +80,7 @@ def _find_duplicates(documents: tuple[Document | UnreadDocument, ...]) -> Iterat
     Source: "jusqu'à 15 documents différents" (up to 15 different documents).
     """
     names: dict[str, str] = {}  # by digest
-    for document in documents if len(documents) > 1 else ():
+    for document in documents:
         if not isinstance(document, Document):
             continue
         other = names.get(document.sha256)
@@ -321,10 +321,8 @@ def _content_problems(document: Document) -> list[Problem]:
     actual = "tiff" if document.format == "bigtiff" else document.format
     if expected is not None and expected != actual:
         return [_content_mismatch(document, expected)]
-    problems = (
-        defect_rules.find_problem(document.name, document.format, defect) for defect in document.defects
-    )
-    return [problem for problem in problems if problem is not None]
+    find = functools.partial(defect_rules.find_problem, document.name, document.format)
+    return [problem for problem in map(find, document.defects) if problem is not None]
 
 
 def _content_mismatch(document: Document, expected: str) -> Problem:

@@ -198,6 +198,8 @@ def _read_file(path: str, max_bytes: int) -> bytes | tuple[UnreadReason, int | N
 def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
     """Read to the end of the file or up to `limit` bytes, in one call if the file has the expected size."""
     content = os.read(descriptor, min(expected + 1, limit))
+    if expected and len(content) == expected:
+        return content  # One byte more was asked for, so this is the end.
     while len(content) < limit and (piece := os.read(descriptor, min(2**20, limit - len(content)))):
         content += piece
     return content

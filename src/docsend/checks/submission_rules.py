@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from docsend.checks.field_rules import Rule
     from docsend.model.catalog import Catalog, CatalogEntry, Category, Destination, DocumentType
+    from docsend.model.document import Document, UnreadDocument
     from docsend.model.fields import Field, Party
     from docsend.model.required import RequiredDocument
 
@@ -50,8 +51,12 @@ def _missing_option(problem: Problem) -> str:
     return field.option if field else "FILE"
 
 
-def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | FailedCheck:
-    """Check a submission against every rule of the catalog.
+def check(
+    submission: Submission,
+    catalog: Catalog,
+    documents: tuple[Document | UnreadDocument, ...] | None = None,
+) -> CheckedSubmission | FailedCheck:
+    """Check a submission, with its own documents or with those that are given, against every rule.
 
     Return a CheckedSubmission, with its warnings, or a FailedCheck with all errors and warnings. No other
     function creates a CheckedSubmission.
@@ -60,7 +65,8 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Faile
         catalog, submission.to, submission.subject, submission.category, submission.type, submission.branch
     )
     destination, type_, problems = context.destination, context.type, list(context.problems)
-    documents = document_rules.check(submission.documents, destination, catalog, problems)
+    given = submission.documents if documents is None else documents
+    checked_documents = document_rules.check(given, destination, catalog, problems)
     if destination is None:
         return _failed_check(problems)
     _refuse_unaccepted_fields(submission, context, problems)
@@ -74,7 +80,7 @@ def check(submission: Submission, catalog: Catalog) -> CheckedSubmission | Faile
         type=type_.code,
         branch=submission.branch or None,
         party=_party_of(destination),
-        documents=documents,
+        documents=checked_documents,
         warnings=tuple(problems),
         **values,
         token=PASSED_ALL_RULES,

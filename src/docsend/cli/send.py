@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from docsend.cli.send_one import SendOptions
     from docsend.model.submission import Submission
 
-# `docsend required upload` has the same exit codes; a batch adds SOME_ROWS.
+# `docsend required upload` has the same exit codes; a batch adds those of its rows.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "send",
-        exits=(*EXITS, ExitCode.SOME_ROWS),
+        exits=(*EXITS, ExitCode.ROWS_UNFINISHED, ExitCode.ROWS_FAULTY),
         example="docsend send payslip.pdf --to benefits --subject unemployment \\\n"
         "    --category employer --type payslips --id 000000018 --service sandbox\n"
         "docsend send --batch payroll.csv --report result.csv --service sandbox",

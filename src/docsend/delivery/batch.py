@@ -20,6 +20,7 @@ from docsend.delivery.clearance import Clearance
 from docsend.errors import InvalidSubmission, LocalError, Refused
 from docsend.i18n import Message
 from docsend.model import fields
+from docsend.model.document import Document
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
 
@@ -29,12 +30,25 @@ if TYPE_CHECKING:
     from docsend.errors import DocsendError
     from docsend.manifest.reader import Line, Manifest, Row
     from docsend.model.catalog import Catalog
+    from docsend.model.document import UnreadDocument
     from docsend.model.receipt import Delivery, Receipt
     from docsend.model.states import RowStatus
     from docsend.model.submission import Submission
 
 _LINES_PER_CHUNK = 64
 _IS_ERROR = attrgetter("is_error")
+
+
+class ReadRow(NamedTuple):
+    """A row and its documents, which were read. They are not part of the row's submission yet."""
+
+    row: Row
+    documents: tuple[Document | UnreadDocument, ...] = ()
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Total size in bytes of the documents that are in memory."""
+        return sum(len(each.buffer or b"") for each in self.documents if isinstance(each, Document))
 
 
 class CheckedRow(NamedTuple):
@@ -155,48 +169,46 @@ class Batch(NamedTuple):
         rows = self.manifest.rows()
         return rows if self.share is None else filter(self.share.includes, rows)
 
-    def read_row(self, row: Row, *, buffer: bool) -> Row:
-        """Read a row's documents and return the row with them.
+    def read_row(self, row: Row, *, buffer: bool) -> ReadRow:
+        """Read a row's documents.
 
         With `buffer`, keep the content of the documents in memory, so that it can be sent. If the row's cells
-        could not be parsed, return the row unchanged.
+        could not be parsed, read nothing.
         """
         if row.problems and not row.is_readable:
-            return row
+            return ReadRow(row)
         paths, problems = self.manifest.paths(row, allow_outside=self.allow_outside)
-        max_bytes = submission_rules.max_document_bytes(row.submission, self.catalog)
-        buffer_up_to = documents.BUFFER_BYTES if buffer else 0
-        submission = row.submission.with_documents(
-            documents.read_all(
-                paths, max_bytes=max_bytes, buffer_up_to=buffer_up_to, is_thorough=self.is_thorough
-            )
-        )
         if problems:
             row = row._replace(problems=(*row.problems, *problems))
-        return row._replace(submission=submission)
+        max_bytes = submission_rules.max_document_bytes(row.submission, self.catalog)
+        buffer_up_to = documents.BUFFER_BYTES if buffer else 0
+        return ReadRow(
+            row,
+            documents.read_all(
+                paths, max_bytes=max_bytes, buffer_up_to=buffer_up_to, is_thorough=self.is_thorough
+            ),
+        )
 
-    def check_row(self, row: Row, without_documents: Row | None = None) -> CheckedRow:
-        """Check a row, whose documents have been read, against every rule.
-
-        `without_documents` is the same row without its documents, if the caller already has it.
-        """
-        submission, bare_row = row.submission, without_documents or row.without_documents()
+    def check_row(self, read: ReadRow) -> CheckedRow:
+        """Check a row and its documents against every rule."""
+        row = read.row
         if row.problems and not row.is_readable:
-            return CheckedRow(bare_row, submission, bare_row.problems)
-        checked = submission_rules.check(submission, self.catalog)
+            return CheckedRow(row, row.submission, row.problems)
+        checked = submission_rules.check(row.submission, self.catalog, read.documents)
         violations = (
             checked.problems if isinstance(checked, submission_rules.FailedCheck) else checked.warnings
         )
         problems = _row_problems(row, violations) if row.problems or violations else ()
         if isinstance(checked, submission_rules.FailedCheck) or any(map(_IS_ERROR, problems)):
-            return CheckedRow(bare_row, submission, problems)
-        if bare_row.reported_key is not None:
-            key_change = _key_change_problem(bare_row, checked)
+            return CheckedRow(row, row.submission.with_documents(read.documents), problems)
+        if row.reported_key is not None:
+            key_change = _key_change_problem(row, checked)
             if key_change is not None:
-                return CheckedRow(bare_row, submission, (*problems, key_change))
+                submission = row.submission.with_documents(read.documents)
+                return CheckedRow(row, submission, (*problems, key_change))
         if self.account is not None and self.catalog.destinations[checked.to].is_personal:
             checked = checked.with_account(self.account)
-        return CheckedRow(bare_row, checked, problems)
+        return CheckedRow(row, checked, problems)
 
     def line_chunks(self) -> Iterator[Sequence[Line]]:
         """Yield the manifest's unparsed lines in chunks of up to 64, for `check_lines`."""
@@ -214,8 +226,7 @@ class Batch(NamedTuple):
         rows = [self.manifest.row(line) for line in lines]
         if self.share is not None:
             rows = [row for row in rows if self.share.includes(row)]
-        rows_with_documents = [self.read_row(row, buffer=False) for row in rows]
-        return [self.check_row(*pair) for pair in zip(rows_with_documents, rows, strict=True)]
+        return [self.check_row(read) for read in [self.read_row(row, buffer=False) for row in rows]]
 
 
 def _row_problems(row: Row, violations: Iterable[Problem]) -> tuple[Problem, ...]:

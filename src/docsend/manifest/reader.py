@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest import encodings, json_lines, text_tables, workbooks
+from docsend.manifest import encodings, json_lines, report_cells, text_tables, workbooks
 from docsend.manifest.columns import (
     COLUMNS,
     RECEIVED_STATUSES,
+    has_exact_cells,
 )
 from docsend.manifest.paths import ManifestFolder
 from docsend.manifest.repair import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 _KNOWN_COLUMNS = frozenset(COLUMNS)
 # Columns in which quotation marks around the text are no part of it.
 _UNQUOTED_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number or field.is_catalog_code)
+_NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
@@ -57,7 +59,7 @@ class Row(NamedTuple):
     """One row of a manifest: its number as a spreadsheet shows it, its cells, submission and problems.
 
     `cells` includes the values of command line options for columns that the row leaves empty. `documents`
-    contains the paths or patterns as written. `submission` contains the documents themselves once they are
+    contains the paths or patterns as written. `submission` contains no documents, because they have not been
     read. If the manifest is a report that lists the row as received, `reported_key` is the key given there.
     """
 
@@ -76,14 +78,6 @@ class Row(NamedTuple):
     def is_readable(self) -> bool:
         """Whether the row's cells could be parsed. If not, their values are unreliable."""
         return not any(problem.code == Code.ROW_MALFORMED for problem in self.problems)
-
-    def without_documents(self) -> Row:
-        """Return the row as it was before its documents were read."""
-        return (
-            self._replace(submission=self.submission.with_documents(()))
-            if self.submission.documents
-            else self
-        )
 
     @property
     def content_number(self) -> int:
@@ -298,7 +292,8 @@ def _table_row(
             for each in line.problems
             if each.column < len(columns) and columns[each.column]
         ]
-    cells_by_column = dict(zip(columns, map(clean_cell, cells), strict=False))
+    read_cell = report_cells.unescape if has_exact_cells(columns) else clean_cell
+    cells_by_column = dict(zip(columns, map(read_cell, cells), strict=False))
     for column, target in line.links.items():
         if column < len(columns) and columns[column] == "documents":
             cells_by_column["documents"] = target
@@ -364,9 +359,7 @@ def _create_row(
             repaired[name] = repair_number(name, value, number, problems, is_number=name in numeric)
     sender, options = _resolve_sender(repaired, defaults, number, problems)
     values: dict[str, Any] = {
-        name: fields.BY_NAME[name].normalized(value)
-        for name, value in repaired.items()
-        if value and name in fields.BY_NAME
+        name: _NORMALIZE[name](value) for name, value in repaired.items() if value and name in _NORMALIZE
     }
     if options:
         missing = {name: value for name, value in options.items() if name not in values}
@@ -377,13 +370,13 @@ def _create_row(
         # Only the name: a report contains no identity number that its manifest does not contain.
         cells["sender"] = sender
         submission = defaults.senders.apply(sender, submission)
-    documents = _split_documents(repaired.get("documents", ""))
+    documents = split_documents(repaired.get("documents", ""))
     is_received = cells_by_column.get("status") in RECEIVED_STATUSES
     reported_key = cells_by_column.get("key") if is_received else None
     return Row(number, cells, submission, documents, tuple(problems), reported_key or None)
 
 
-def _split_documents(cell: str) -> tuple[str, ...]:
+def split_documents(cell: str) -> tuple[str, ...]:
     """Return the paths in a cell, which are separated by semicolons or, in a spreadsheet, by line breaks."""
     cell = ";".join(cell.splitlines())
     return tuple([part for part in map(without_quotes, cell.split(";")) if part])

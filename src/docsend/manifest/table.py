@@ -48,7 +48,7 @@ class TableRow(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """Whether no cell contains anything."""
-        return not self.problems and not "".join(self.cells).strip()
+        return not self.problems and not any(map(str.strip, self.cells))
 
 
 class Table(NamedTuple):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # The kind of person whose identity a field belongs to. An account is identified by its token and has no
 # field.
@@ -58,9 +58,10 @@ class Field(NamedTuple):
         """Whether the value is a catalog code. Every other field has a rule in `field_rules.RULES`."""
         return self.party is None and self.completion != "text"
 
-    def normalized(self, value: str) -> str:
-        """Return a code in lower case, as all codes are; return other values unchanged."""
-        return value if self.completion == "text" else value.lower()
+    @property
+    def normalize(self) -> Callable[[str], str]:
+        """Function that returns a code in lower case, as all codes are, and other values unchanged."""
+        return str if self.completion == "text" else str.lower
 
     @property
     def pointer(self) -> str:

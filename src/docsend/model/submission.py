@@ -48,7 +48,7 @@ class Submission(SubmissionFields):
     def with_values(self, values: Mapping[str, str | None]) -> Submission:
         """Return a copy in which the fields named in `values` have new values. Codes become lower case."""
         changed: dict[str, Any] = {
-            name: value and fields.BY_NAME[name].normalized(value) for name, value in values.items()
+            name: value and fields.BY_NAME[name].normalize(value) for name, value in values.items()
         }
         return replace(self, **changed)
 

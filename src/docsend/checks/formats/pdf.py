@@ -99,6 +99,8 @@ def _find_startxref(content: bytes) -> re.Match[bytes] | None:
 
 def _has_object(content: bytes, start: int) -> bool:
     """Return whether the head of an object, such as "12 0 obj", begins a line from `start` on."""
+    if content.find(b"obj", start) < 0:
+        return False
     return any(
         _HEAD_START.search(content[max(start, found.start() - _MAX_HEAD_BYTES) : found.start()])
         for found in _HEAD_END.finditer(content, start)
@@ -110,8 +112,8 @@ def _linearized_length(content: bytes) -> int | None:
 
     A file may lack its last line: mail gateways and editors drop it.
     """
-    start = content[:1024]
-    linearized = _LINEARIZED.search(start) if b"/Linearized" in start else None
+    is_linearized = content.find(b"/Linearized", 0, 1024) >= 0
+    linearized = _LINEARIZED.search(content, 0, 1024) if is_linearized else None
     return None if linearized is None else int(linearized[1])
 
 
@@ -207,7 +209,7 @@ def _find_page_defects(
 ) -> Iterator[Defect]:
     """Yield the defects of the catalog and the page tree."""
     root = _ROOT.search(trailer)
-    catalog = objects.find(_reference(root)) if root else None
+    catalog = objects.find_referenced(root) if root else None
     if catalog is None or b"/Pages" not in catalog:
         yield from _find_lost_catalog_defects(content, is_encrypted=is_encrypted)
         return
@@ -216,7 +218,7 @@ def _find_page_defects(
     if b"/AcroForm" in catalog:
         yield from _find_form_defects(catalog, objects)
     pages = _PAGES.search(catalog)
-    if pages is None or not _has_page(_reference(pages), objects):
+    if pages is None or not _has_page(pages, objects):
         yield from _find_page_tree_defects(catalog, objects, is_encrypted=is_encrypted)
 
 
@@ -229,20 +231,17 @@ def _entry(text: bytes, key: bytes, objects: Objects) -> Value:
     return objects.resolve(dictionary.get(key)) if isinstance(dictionary, dict) else None
 
 
-def _reference(match: re.Match[bytes]) -> Reference:
-    return Reference(int(match[1]), int(match[2]))
-
-
-def _has_page(node: Reference, objects: Objects) -> bool:
+def _has_page(root: re.Match[bytes], objects: Objects) -> bool:
     """Return whether the first leaf of the page tree is a page. This is the fast way, without parsing."""
+    reference = root
     for _ in range(_USUAL_DEPTH):
-        text = objects.find(node)
+        text = objects.find_referenced(reference)
         if text is None:
             return False
         kids = _KIDS.search(text)
         if kids is None:
             return _PAGE.search(text) is not None
-        node = _reference(kids)
+        reference = kids
     return False
 
 
@@ -316,7 +315,7 @@ def _find_form_defects(catalog: bytes, objects: Objects) -> Iterator[Defect]:
     "Please wait...".
     """
     reference = _FORM.search(catalog)
-    text = catalog if reference is None else objects.find(_reference(reference)) or b""
+    text = catalog if reference is None else objects.find_referenced(reference) or b""
     if b"/XFA" not in text:
         return
     form = _entry(catalog, b"AcroForm", objects)

@@ -191,6 +191,7 @@ class Objects:
         self._content = content
         self._table_at = table_at
         self._are_mostly_compressed = are_mostly_compressed
+        self._is_small = len(content) <= _SMALL_BYTES and not are_mostly_compressed
         # Object streams of an encrypted file cannot be decompressed without the key.
         self._compressed: dict[bytes, tuple[_ObjectStream, int]] | None = {} if is_encrypted else None
         self._starts: dict[bytes, int] | None = None
@@ -198,12 +199,17 @@ class Objects:
         self._inflatable_bytes = _MAX_INFLATED_BYTES
         self._parsable_bytes = _MAX_PARSED_BYTES
 
+    def find_referenced(self, match: re.Match[bytes]) -> bytes | None:
+        """Return what `find` returns for the reference that the groups of a match of REFERENCE contain."""
+        if self._is_small and (text := self._find_only(b"\n%b %b obj" % match.groups())) is not None:
+            return text
+        return self.find(Reference(int(match[1]), int(match[2])))
+
     def find(self, reference: Reference) -> bytes | None:
         """Return the text of the last object with a number, from behind its head, or None."""
+        if self._is_small and (text := self._find_only(b"\n%d %d obj" % reference)) is not None:
+            return text
         number = b"%d" % reference.number
-        is_small = len(self._content) <= _SMALL_BYTES and not self._are_mostly_compressed
-        if is_small and (start := self._only_head(reference)) is not None:
-            return self._text_of_object(start)
         if (start := self._listed_start(reference)) is not None:
             return self._text_of_object(start)
         compressed = self._compressed_entry(number) if self._are_mostly_compressed else None
@@ -233,14 +239,15 @@ class Objects:
         value = self.resolve(value)
         return value if isinstance(value, dict) else None
 
-    def _only_head(self, reference: Reference) -> int | None:
-        """Return where the text of an object starts if the file has one such head only, or None.
+    def _find_only(self, head: bytes) -> bytes | None:
+        """Return the text behind the head of an object if the file has one such head only, or None.
 
         In a small file, this takes a quarter of the time of the cross-reference table.
         """
-        head = b"\n%d %d obj" % reference
         at = self._content.find(head)
-        return at + len(head) if at >= 0 and self._content.find(head, at + 1) < 0 else None
+        if at < 0 or self._content.find(head, at + 1) >= 0:
+            return None
+        return self._text_of_object(at + len(head))
 
     def _listed_start(self, reference: Reference) -> int | None:
         """Return where the text of an object starts, by the last cross-reference table (7.5.4), or None.
