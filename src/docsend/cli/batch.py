@@ -245,7 +245,8 @@ def _send(
     Raise Interrupted if a signal was received, and LocalError if the report of a row could not be written.
     """
     account = context.require_account() if plan.needs_account else None
-    say_sending(context.streams, plan.good_rows, context.settings.chosen_endpoint().name)
+    if plan.good_rows:
+        say_sending(context.streams, plan.good_rows, context.settings.chosen_endpoint().name)
     batch = batch._replace(account=account.code if account else None)
     report_error: LocalError | None = None
     with (

@@ -47,7 +47,7 @@ def has_exact_cells(columns: Iterable[str]) -> bool:
 
     Other tables, and the reports of docsend 0.1, have cells that are cleaned.
     """
-    return SHARE_COLUMNS[0] in columns
+    return {"status", *SHARE_COLUMNS} <= set(columns)
 
 
 class Header(NamedTuple):
