@@ -183,6 +183,11 @@ def read(
     if workbooks.is_workbook(content):
         table = workbooks.open_table(content, label, sheet)
         return _table_manifest(folder, table, options, ignore_columns=ignore_columns)
+    if sheet is not None:
+        raise UsageError(
+            Message("{name} has no sheets, because it is not a workbook", name=label),
+            Message("leave out --sheet"),
+        )
     text, encoding = encodings.decode(content, label)
     if json_lines.is_json(text):
         json_lines.check_form(text, label)
