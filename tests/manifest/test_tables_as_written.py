@@ -141,6 +141,14 @@ def test_a_list_of_files_is_understood_as_people_write_it(check, documents) -> N
     assert [each["name"] for each in outcome.rows[0]["submission"]["documents"]] == ["one.pdf", "two.pdf"]
 
 
+def test_a_pattern_of_too_many_documents_is_told_with_their_number(check, tmp_path) -> None:
+    for number in range(13):
+        samples.write(tmp_path / "payroll" / "payslips", f"more-{number}.pdf", samples.pdf(number + 9))
+    outcome = check(f"{HEAD}\n{row(documents='payslips/*.pdf')}", code=3)
+    assert codes(outcome) == [["too-many-documents"]]
+    assert "too many documents: 16 (benefits accepts at most 15)" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("documents", "message"),
     [
@@ -275,3 +283,8 @@ def test_separators_at_the_end_of_each_row_are_ignored(tmp_path) -> None:
     rows = list(reader.read(str(file), Submission(), standard_input=lambda: b"").rows())
     assert [row.cells["reference"] for row in rows] == ["x", "y"]
     assert not any(row.problems for row in rows)
+
+
+def test_a_sheet_of_a_table_of_text_is_a_usage_error(check) -> None:
+    outcome = check(f"{HEAD}\n{row()}", "--sheet", "Payroll", code=2)
+    assert "batch.csv has no sheets, because it is not a workbook" in outcome.err
