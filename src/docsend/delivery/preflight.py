@@ -167,7 +167,7 @@ def _reference_group(batch: Batch, row: Row) -> int | None:
     if batch.anyway or row.submission.occurrence not in _FIRST or not row.is_readable:
         return None
     group = submission_rules.reference_group(row.submission, batch.catalog)
-    return None if group is None else _number(group)
+    return None if group is None else _number(*group)
 
 
 def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int | None]:
@@ -179,14 +179,16 @@ def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int |
     about = (checked.to, checked.subject, checked.type, *person)
     documents = sorted([document.sha256 for document in checked.documents])
     return (
-        _number((*about, checked.reference)) if checked.reference else None,
-        _number((*about, checked.required, documents)),
+        _number(*about, checked.reference) if checked.reference else None,
+        _number(*about, checked.required, *documents),
     )
 
 
-def _number(group: object) -> int:
-    """Return a 64-bit digest as a number, which takes less memory than bytes."""
-    return int.from_bytes(hashlib.sha256(ascii(group).encode("ascii")).digest()[:8], "big")
+def _number(*values: str | None) -> int:
+    """Return a 64-bit digest of values as a number, which takes less memory than bytes."""
+    text = "\0".join([value or "" for value in values])  # no value contains a NUL
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 class _DuplicateDetector:
