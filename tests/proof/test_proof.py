@@ -32,7 +32,8 @@ from docsend.proof.content import (
 )
 from docsend.sandbox.store import ISSUER
 from docsend.storage import catalogs, receipts
-from docsend.storage.ledger import Ledger, LedgerEntry
+from docsend.storage.ledger import Ledger
+from docsend.storage.ledger_rows import LedgerEntry
 from docsend.text import escape_for_terminal
 
 if TYPE_CHECKING:

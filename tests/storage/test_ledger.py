@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import sqlite3
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import pytest
 
 import doubles
+import old_ledgers
 import samples
 from conftest import ABOUT, WHO, force_staged_upload
 from declarations import checked_submission
 from docsend.errors import LocalError
 from docsend.model.submission import PASSED_ALL_RULES, CheckedSubmission
-from docsend.storage import receipts
-from docsend.storage.ledger import Ledger, LedgerEntry
+from docsend.storage import ledger_rows, receipts
+from docsend.storage.ledger import Ledger
+
+if TYPE_CHECKING:
+    from docsend.storage.ledger_rows import LedgerEntry
 
 pytestmark = pytest.mark.everywhere
 
@@ -373,19 +380,88 @@ def test_many_threads_with_two_connections_to_one_ledger_lose_nothing(tmp_path) 
         assert [entry.state for entry in first.entries()] == ["received"] * 60
 
 
-def test_a_ledger_of_the_previous_version_gains_the_indexes_and_keeps_its_entries(
-    run, shared_sandbox, payslip, home
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_ledger_of_an_earlier_version_becomes_like_a_new_one_and_keeps_its_entries(
+    run, shared_sandbox, payslip, home, tmp_path, version
 ) -> None:
     sent = run("send", payslip, *ABOUT, *WHO, "--service", shared_sandbox.url, "--json").json
     file = home / "docsend" / "ledger.sqlite3"
-    with sqlite3.connect(file) as before:
-        for name in ("submission_unfinished", "submission_required"):
-            before.execute(f"DROP INDEX {name}")
-        before.execute("PRAGMA user_version = 2")
-    before.close()
-    assert run("receipts", "show", sent["key"], "--json").json["receipts"][0]["receipt"] == sent["receipt"]
-    after = sqlite3.connect(file)
-    names = {name for (name,) in after.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
-    assert {"submission_unfinished", "submission_required"} <= names
-    assert after.execute("PRAGMA user_version").fetchone() == (3,)
-    after.close()
+    old_ledgers.rewrite_as(file, version)
+    shown = run("receipts", "show", sent["key"], "--json").json["receipts"][0]
+    assert (shown["receipt"], shown["occurrence"]) == (sent["receipt"], 1)
+    Ledger(tmp_path / "new.sqlite3").__exit__(None, None, None)
+    assert old_ledgers.schema(file) == old_ledgers.schema(tmp_path / "new.sqlite3")
+    with contextlib.closing(sqlite3.connect(file)) as after:
+        assert after.execute("PRAGMA user_version").fetchone() == (4,)
+        assert after.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_every_row_has_a_checksum_over_its_columns_however_it_was_written(
+    run, shared_sandbox, payslip, home
+) -> None:
+    def send(reference: str) -> None:
+        outcome = run(
+            "send", payslip, *ABOUT, *WHO, "--service", shared_sandbox.url, "--reference", reference
+        )
+        assert outcome.code == 0
+
+    file = home / "docsend" / "ledger.sqlite3"
+    send("before the upgrade")
+    old_ledgers.rewrite_as(file, 3)
+    payslip.write_bytes(payslip.read_bytes() + b"% another\n")
+    send("after it")
+    with contextlib.closing(sqlite3.connect(file)) as ledger:
+        submissions = ledger.execute("SELECT * FROM submission").fetchall()
+        documents = ledger.execute("SELECT * FROM document").fetchall()
+    assert (len(submissions), len(documents)) == (2, 2)
+    assert [ledger_rows.checksum(*row[:-1]) for row in submissions] == [row[-1] for row in submissions]
+    assert [ledger_rows.checksum(*row[:-1]) for row in documents] == [row[-1] for row in documents]
+    stored = [dict(zip(ledger_rows.SUBMISSION_COLUMNS, row, strict=False)) for row in submissions]
+    assert all(hashlib.sha256(row["receipt"]).digest() == row["receipt_sha256"] for row in stored)
+    assert [row["document_count"] for row in stored] == [1, 1]
+
+
+# -- the key of the identity digests ------------------------------------------------------------------------
+
+
+def test_the_ledger_stores_no_identity_and_its_key_file_is_private(sent, home) -> None:
+    _, file = sent
+    key = file.with_suffix(".key")
+    assert key.stat().st_mode & 0o077 == 0
+    assert b"000000018" not in file.read_bytes()
+    secret = bytes.fromhex(key.read_text(encoding="ascii"))
+    assert secret not in file.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "another", "no key"])
+def test_without_its_key_file_a_ledger_sends_nothing_and_no_new_key_is_made(
+    run, sent, shared_sandbox, payslip, damage
+) -> None:
+    _, file = sent
+    key = file.with_suffix(".key")
+    content = {"empty": "", "another": "00" * 32, "no key": "not a key"}.get(damage)
+    original = key.read_bytes()
+    if content is None:
+        key.unlink()
+    else:
+        key.write_text(content, encoding="ascii")
+    before = shared_sandbox.count()
+    for reference in ("client 1", "client 2"):  # received before, and new
+        outcome = run(
+            "send", payslip, *SEND, "--service", shared_sandbox.url, "--reference", reference, "--json"
+        )
+        assert (outcome.code, outcome.problems) == (8, ["local-failure"])
+        assert str(key) in outcome.err
+    assert shared_sandbox.count() == before
+    assert key.exists() == (content is not None)
+    assert run("receipts").code == 0, "what was received can still be seen"
+    key.write_bytes(original)
+    assert run("send", payslip, *SEND, "--service", shared_sandbox.url, "--reference", "client 1").code == 0
+
+
+def test_a_key_file_that_outlived_its_ledger_is_used_again(run, sent, shared_sandbox, payslip) -> None:
+    _, file = sent
+    key = file.with_suffix(".key").read_bytes()
+    file.unlink()
+    assert run("send", payslip, *SEND, "--service", shared_sandbox.url, "--reference", "client 1").code == 0
+    assert file.with_suffix(".key").read_bytes() == key

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from docsend.i18n import Displayable
     from docsend.service.client import ServiceClient
     from docsend.service.progress import ProgressListener
-    from docsend.storage.ledger import Ledger, LedgerEntry
+    from docsend.storage.ledger import Ledger
+    from docsend.storage.ledger_rows import LedgerEntry
 
 _SHORT_RETRY_TIME_S = 5.0
 _MIN_KEY_PREFIX = 8

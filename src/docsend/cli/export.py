@@ -15,7 +15,7 @@ from docsend.ui.views.proof import ProofFile
 
 if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
-    from docsend.storage.ledger import LedgerEntry
+    from docsend.storage.ledger_rows import LedgerEntry
 
 EXITS = (ExitCode.RECEIVED,)
 EXAMPLE = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from docsend.cli.context import CommandContext
     from docsend.service.client import ServiceClient
-    from docsend.storage.ledger import LedgerEntry
+    from docsend.storage.ledger_rows import LedgerEntry
 
 EXITS = (ExitCode.RECEIVED,)
 # Exit codes of the commands that also contact the service.

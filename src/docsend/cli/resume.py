@@ -24,7 +24,8 @@ from docsend.ui.views.receipts import Resumed, ResumedList, say_resume_errors
 
 if TYPE_CHECKING:
     from docsend.cli.context import CommandContext
-    from docsend.storage.ledger import Ledger, LedgerEntry
+    from docsend.storage.ledger import Ledger
+    from docsend.storage.ledger_rows import LedgerEntry
 EXITS = (ExitCode.RECEIVED, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 # If submissions fail with different codes, the exit code is the first of these, the most urgent for the user.
 _EXIT_PRIORITY = (ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
     from docsend.service.responses import Sendable
-    from docsend.storage.ledger import Ledger, LedgerEntry
+    from docsend.storage.ledger import Ledger
+    from docsend.storage.ledger_rows import LedgerEntry
 
     class OpenCall(Protocol):
         """Call that declares a submission to the service, or asks for the submission's status."""
@@ -86,6 +87,7 @@ def deliver(
     Interrupted for other failures. The error's `submission` is the one that was attempted.
     """
     try:
+        ledger.require_identity_key()
         entry = ledger.find(service, checked.key)
         while again and entry is not None and entry.state in ("received", "withdrawn"):
             # An interrupted occurrence is finished before a new one is sent.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from docsend.model.required import RequiredDocument
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
-    from docsend.storage.ledger import Ledger, LedgerEntry
+    from docsend.storage.ledger import Ledger
+    from docsend.storage.ledger_rows import LedgerEntry
 
 
 class RequiredDocuments:

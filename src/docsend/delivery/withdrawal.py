@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from docsend.service.client import ServiceClient
-    from docsend.storage.ledger import Ledger, LedgerEntry
+    from docsend.storage.ledger import Ledger
+    from docsend.storage.ledger_rows import LedgerEntry
 
 
 def withdraw(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> LedgerEntry:

@@ -120,6 +120,21 @@ class CheckedSubmission(SubmissionFields):
         return self.account is not None
 
     @property
+    def person(self) -> tuple[str, ...]:
+        """Who the submission is for, as a kind and numbers that stay the same from one sending to the next.
+
+        An employer's booklet number, mobile number and email address may change, so they are not part of it.
+        Raise ValueError for a personal submission whose account is not known.
+        """
+        if self.party == "insured" and self.id:
+            return "insured", self.id
+        if self.party == "employer" and self.employer_file and self.employer_kind:
+            return "employer", self.employer_file, self.employer_kind
+        if self.account is None:
+            raise ValueError("the account is not known")
+        return "account", self.account
+
+    @property
     def masked_identity(self) -> str | None:
         """Masked number of the insured person or employer, or None for a personal submission."""
         if self.party is None:

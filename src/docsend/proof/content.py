@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docsend.model.catalog import Catalog
     from docsend.model.catalog import CatalogEntry as Row
     from docsend.model.receipt import Receipt, ReceivedDocument
-    from docsend.storage.ledger import LedgerEntry
+    from docsend.storage.ledger_rows import LedgerEntry
 
 # Prefix of the issuer in the receipts of a sandbox, and the service name of the built-in sandbox.
 _SANDBOX_ISSUER, _SANDBOX = "docsend sandbox", "sandbox"

@@ -15,7 +15,7 @@ The invariants of `delivery.deliver` rely on these guarantees:
 - Several processes may share the file. It uses `BEGIN IMMEDIATE` and a rollback journal, because WAL had a
   corruption bug with several writers until SQLite 3.51.3.
 - It contains keys, paths, digests, sizes, codes, references and receipts, but no identity, booklet number or
-  remark.
+  remark. Of an identity it contains only digests under a key that is in another file (`identity_key`).
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ import sqlite3
 import sys
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from docsend.errors import LocalError
 from docsend.i18n import Message
-from docsend.model.document import Document
 from docsend.model.states import STATE_NAMES
-from docsend.model.submission import PlannedSubmission
-from docsend.storage import files, ledger_schema, sqlite
+from docsend.storage import files, identity_key, ledger_rows, ledger_schema, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from docsend.model.receipt import Receipt
     from docsend.model.states import State
     from docsend.model.submission import CheckedSubmission
+    from docsend.storage.identity_key import IdentityKey
+    from docsend.storage.ledger_rows import LedgerEntry
 
 _T = TypeVar("_T")
 # The states from which each state can be reached. `planned` is also the first state, and record_plans sets
@@ -70,50 +70,6 @@ SELECT service FROM known WHERE service IS NOT NULL
 _BUSY_TIMEOUT_S = 30.0  # how long another process may hold the file
 
 
-class LedgerDocument(NamedTuple):
-    """A document of an entry. `path` is its last known absolute path, `size` is in bytes."""
-
-    path: str
-    name: str
-    size: int
-    sha256: str
-
-
-class LedgerEntry(NamedTuple):
-    """A submission as the ledger stores it. Times are RFC 3339 in UTC. `receipt` is canonical JSON.
-
-    `required` is the id of the required document that the submission provides. `problem` is the code of the
-    reason for a refusal. `is_newly_planned` is true if the call that returned this entry has just set its
-    state to `planned`, for the first time or again after a refusal. In that case, no earlier attempt can have
-    been received.
-    """
-
-    service: str
-    key: str
-    state: State
-    to: str
-    subject: str | None
-    category: str
-    type: str
-    reference: str | None
-    required: str | None
-    occurrence: int
-    problem: str | None
-    receipt: bytes | None
-    planned_at: str
-    changed_at: str
-    documents: tuple[LedgerDocument, ...] = ()
-    is_newly_planned: bool = False
-
-    def as_planned_submission(self) -> PlannedSubmission:
-        """Return what `resume` needs to finish the submission, once the service has its declaration."""
-        documents = tuple(
-            Document(document.path, document.name, document.size, document.sha256, format=None)
-            for document in self.documents
-        )
-        return PlannedSubmission(self.key, documents, is_signed=self.to == "personal")
-
-
 class _Transition(NamedTuple):
     """A change of one submission from one state to another."""
 
@@ -136,15 +92,18 @@ class _Transition(NamedTuple):
             state for state in _ALLOWED_FROM[self.state] if state != "sending" or not self.only_before_sending
         )
         marks = ", ".join("?" * len(allowed))
-        updated = connection.execute(
-            "UPDATE submission SET state = ?, receipt = ?, problem = ?, changed_at = ?"  # noqa: S608 - marks
-            f" WHERE service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
-            (
-                *(self.state, self.receipt, self.problem, self.changed_at, self.service, self.key),
-                *(*allowed, self.sending_since),
-            ),
+        changes = {
+            "state": self.state,
+            "receipt": self.receipt,
+            "problem": self.problem,
+            "changed_at": self.changed_at,
+        }
+        return ledger_rows.update(
+            connection,
+            changes,
+            f"service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
+            (self.service, self.key, *allowed, self.sending_since),
         )
-        return updated.rowcount == 1
 
 
 class Ledger:
@@ -157,6 +116,7 @@ class Ledger:
         self._lock = threading.Lock()  # serializes the use of the connection
         # Transitions to write with the next commit, by service and key.
         self._pending: dict[tuple[str, str], _Transition] = {}
+        self._loaded_key: IdentityKey | None = None
         with self._local_errors(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
             self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
@@ -175,6 +135,14 @@ class Ledger:
                 self._flush_pending()
         finally:
             self._connection.close()
+
+    def require_identity_key(self) -> None:
+        """Raise LocalError if the key file of the ledger's digests is missing or is another ledger's.
+
+        Without it, nothing must be sent: docsend would not recognize what was sent before.
+        """
+        with self._local_errors(), self._lock:
+            self._identity_key(self._connection)
 
     # -- queries ---------------------------------------------------------------------------------------
 
@@ -354,52 +322,31 @@ class Ledger:
         """Record a new or refused submission as `planned`, and return its entry.
 
         A submission in another state keeps that state. Unless it is received or withdrawn, the paths of its
-        documents are updated.
+        documents are updated. An entry of version 0.1.0 gains its digests: the same key is the same person.
         """
-        description = (checked.to, checked.subject, checked.category, checked.type, checked.reference)
-        planned = connection.execute(
-            "INSERT INTO submission (service, key, state, destination, subject, category, type,"
-            " reference, required, occurrence, planned_at, changed_at)"
-            " VALUES (?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET state = 'planned', problem = NULL,"
-            " changed_at = excluded.changed_at WHERE state = 'refused' RETURNING planned_at",
-            (service, checked.key, *description, checked.required, checked.occurrence, now, now),
-        ).fetchone()
-        if planned is not None:
-            entry = LedgerEntry(
-                service,
-                checked.key,
-                "planned",
-                *description,
-                required=checked.required,
-                occurrence=checked.occurrence,
-                problem=None,
-                receipt=None,
-                planned_at=planned[0],
-                changed_at=now,
-                is_newly_planned=True,
-            )
-        else:
-            entry = self._select("WHERE service = ? AND key = ?", service, checked.key)[0]
-            if entry.state in ("received", "withdrawn"):
-                return entry
-        connection.executemany(
-            # Store the latest paths: the same documents may have been moved.
-            "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    service,
-                    checked.key,
-                    position,
-                    _as_utf8(str(Path(document.path).absolute())),
-                    document.name,
-                    document.size,
-                    document.sha256,
-                )
-                for position, document in enumerate(checked.documents)
-            ],
-        )
-        return entry
+        where = "service = ? AND key = ?"
+        digests = self._identity_key(connection).digests(checked)
+        known = self._select(f"WHERE {where}", service, checked.key)
+        changes: dict[str, object] = {}
+        if not known:
+            ledger_rows.insert(connection, service, checked, digests, planned_at=now)
+        elif known[0].state == "refused":
+            changes = {"state": "planned", "problem": None, "changed_at": now}
+        if known and not known[0].has_digests:
+            changes |= {"reference_digest": digests.reference, "content_digest": digests.content}
+        if changes:
+            ledger_rows.update(connection, changes, where, (service, checked.key))
+        (entry,) = self._select(f"WHERE {where}", service, checked.key)
+        if entry.state not in ("received", "withdrawn"):
+            ledger_rows.write_documents(connection, service, checked)
+        return entry._replace(is_newly_planned=not known or known[0].state == "refused")
+
+    def _identity_key(self, connection: sqlite3.Connection) -> IdentityKey:
+        """Return the key of the digests, read once. Raise LocalError if its file is missing or differs."""
+        if self._loaded_key is None:
+            (fingerprint,) = connection.execute("SELECT fingerprint FROM identity_key").fetchone()
+            self._loaded_key = identity_key.load(self._file, fingerprint)
+        return self._loaded_key
 
     def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
         """Apply transitions durably. Return the keys of the submissions whose stored state forbids them."""
@@ -433,19 +380,10 @@ class Ledger:
             return result
 
     def _select(self, where: str, *values: object) -> list[LedgerEntry]:
-        rows = self._connection.execute(
-            "SELECT service, key, state, destination, subject, category, type, reference, required,"  # noqa: S608
-            f" occurrence, problem, receipt, planned_at, changed_at FROM submission {where}",
-            values,
-        )
-        return [LedgerEntry(*row) for row in rows]
+        return ledger_rows.select(self._connection, where, *values)
 
     def _with_documents(self, entry: LedgerEntry) -> LedgerEntry:
-        rows = self._connection.execute(
-            "SELECT path, name, bytes, sha256 FROM document WHERE service = ? AND key = ? ORDER BY position",
-            (entry.service, entry.key),
-        )
-        return entry._replace(documents=tuple(LedgerDocument(*row) for row in rows))
+        return ledger_rows.with_documents(self._connection, entry)
 
     @contextlib.contextmanager
     def _local_errors(self) -> Iterator[None]:
@@ -466,8 +404,3 @@ class Ledger:
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _as_utf8(path: str) -> str:
-    """Return a path as valid UTF-8. If bytes had to be escaped, the path is readable but does not open."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -12,7 +12,7 @@ from docsend.model.canonical import canonicalize
 from docsend.model.receipt import Delivery, Receipt, ReceivedDocument
 
 if TYPE_CHECKING:
-    from docsend.storage.ledger import LedgerEntry
+    from docsend.storage.ledger_rows import LedgerEntry
 
 
 class MalformedReceipt(ValueError):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from docsend.i18n import Language
     from docsend.model.catalog import Catalog
     from docsend.model.receipt import Receipt
-    from docsend.storage.ledger import LedgerEntry
+    from docsend.storage.ledger_rows import LedgerEntry
 
 
 def write_pdf(

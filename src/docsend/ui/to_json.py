@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Receipt
     from docsend.model.required import RequiredDocument
     from docsend.model.submission import Submission
-    from docsend.storage.ledger import LedgerEntry
+    from docsend.storage.ledger_rows import LedgerEntry
 
 
 def result(

@@ -21,7 +21,7 @@ from docsend.model.submission import CheckedSubmission
 from docsend.service import http, reading, responses
 from docsend.service.failures import ContractViolation
 from docsend.storage import receipts
-from docsend.storage.ledger import LedgerEntry
+from docsend.storage.ledger_rows import LedgerEntry
 from docsend.text import escape_for_terminal
 from docsend.ui import to_json
 from faults.hostile.inputs import HostileInputs, make_submission

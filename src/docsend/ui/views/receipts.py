@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from docsend.errors import DocsendError
     from docsend.i18n import Displayable
     from docsend.model.receipt import Receipt
-    from docsend.storage.ledger import LedgerEntry
+    from docsend.storage.ledger_rows import LedgerEntry
     from docsend.ui.terminal import Streams
 
 _FULL_TABLE_WIDTH = 150  # terminal width from which all columns of the table are shown
