@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import docsend
 from faults import (
     batches,
+    bit_flips,
     contract_fuzz,
     hostile,
     kills,
@@ -100,6 +101,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "single network faults": (_single_network_faults, 1, 0),
     "network": (network.experiment, 1000, 12),
     "tampering": (tampering.experiment, 60, 4),
+    "bit flips": (bit_flips.experiment, 2000, 60),
     "batch": (batches.experiment, 5000, 0),
     "stateful": (_stateful_tests, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),

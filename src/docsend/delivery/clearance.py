@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from docsend.storage.ledger_rows import LedgerEntry
 
 
 class Clearance(NamedTuple):
@@ -10,7 +13,11 @@ class Clearance(NamedTuple):
 
     If `may_be_received` is false, no earlier attempt can have led to a receipt. If `may_be_declared` is
     false, the ledger knows of no declaration at the service. Both default to true, the cautious assumption.
+
+    `damaged` is the entry of a submission that was received, if its kept receipt is damaged. Nothing is sent
+    then: the service is asked for the receipt.
     """
 
     may_be_received: bool = True
     may_be_declared: bool = True
+    damaged: LedgerEntry | None = None

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import documents
 from docsend.codes import Code
+from docsend.delivery import kept_receipts
 from docsend.delivery.clearance import Clearance
 from docsend.delivery.required import RequiredDocuments
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
@@ -33,6 +34,7 @@ from docsend.model.problem import Problem
 from docsend.model.receipt import Delivery
 from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
 from docsend.storage import receipts
+from docsend.storage.receipts import DamagedReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +81,7 @@ def deliver(
     """Deliver a submission, continuing where an earlier run left off, and store its receipt.
 
     `service` is the service's name in the ledger. `open_service` connects to the service. It is not called if
-    the receipt is already in the ledger. With `again`, send the first occurrence that is neither received nor
+    the ledger has the receipt. With `again`, send the first occurrence that is neither received nor
     withdrawn.
 
     Raise InvalidSubmission if a file has changed, or if the service would refuse the submission because of a
@@ -115,10 +117,13 @@ def _resume_from_ledger(
     open_service: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
 ) -> Delivery:
     """Return the delivery of an earlier run, or send the submission and store its receipt."""
-    if entry is not None and (delivery := receipts.earlier_delivery(entry)):
-        return delivery
+    known = _ledger_result(entry) if entry is not None else Clearance()
+    if isinstance(known, Delivery):
+        return known
     try:
         with open_service(checked) as service:
+            if isinstance(known, Clearance) and known.damaged is not None:
+                return kept_receipts.deliver(known.damaged, service, ledger)
             if checked.is_signed:
                 delivery = _upload_signed(checked, entry, service, ledger, RequiredDocuments(service))
             else:
@@ -171,8 +176,8 @@ def _ledger_result(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
     try:
         if delivery := receipts.earlier_delivery(entry):
             return delivery
-    except LocalError as error:  # the stored receipt is damaged
-        return error
+    except DamagedReceipt:
+        return Clearance(damaged=entry)
     if entry.state == "withdrawn":
         problem = Problem(
             Code.WITHDRAWN,
@@ -228,6 +233,8 @@ def _upload_planned(
         return planned
     if isinstance(planned, DocsendError):
         raise planned
+    if planned.damaged is not None:
+        return kept_receipts.deliver(planned.damaged, service, ledger)
     if not planned.may_be_declared and service.one_exchange.accepts(checked):
         return _send_in_one_exchange(checked, planned, service, ledger)
     with _recording_refusals(checked.key, service, ledger):

@@ -14,6 +14,8 @@ The invariants of `delivery.deliver` rely on these guarantees:
   service does not accept one exchange.
 - Several processes may share the file. It uses `BEGIN IMMEDIATE` and a rollback journal, because WAL had a
   corruption bug with several writers until SQLite 3.51.3.
+- What was damaged is never taken for what was written: checksums of rows and receipts are compared whenever
+  they are read (`ledger_rows`, `receipts`). Only a receipt that is damaged may be replaced.
 - It contains keys, paths, digests, sizes, codes, references and receipts, but no identity, booklet number or
   remark. Of an identity it contains only digests under a key that is in another file (`identity_key`).
 """
@@ -21,7 +23,6 @@ The invariants of `delivery.deliver` rely on these guarantees:
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
 import threading
 from datetime import UTC, datetime
@@ -30,9 +31,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.states import STATE_NAMES
-from docsend.storage import files, identity_key, ledger_rows, ledger_schema, sqlite
+from docsend.storage import files, identity_key, ledger_damage, ledger_rows, ledger_schema, receipts, sqlite
+from docsend.storage.ledger_rows import DamagedRow
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
@@ -187,7 +190,7 @@ class Ledger:
             return [self._with_documents(entry) for entry in entries]
 
     def entries(self, *, limit: int | None = None) -> Iterator[LedgerEntry]:
-        """Yield up to `limit` entries, newest first, without their documents.
+        """Yield up to `limit` entries, newest first, with their documents.
 
         Entries are read one page at a time. The file is unlocked between pages, so that a slow reader does
         not block writers.
@@ -202,6 +205,7 @@ class Ledger:
                     *after,
                     min(remaining, _PAGE_SIZE),
                 )
+                page = [self._with_documents(entry) for entry in page]
             yield from page
             if len(page) < _PAGE_SIZE:
                 return
@@ -282,6 +286,9 @@ class Ledger:
             for key, receipt in receipts_by_key.items()
         ]
         rejected = {key: (self.find(service, key), receipts_by_key[key]) for key in self._apply(transitions)}
+        for key, (entry, receipt) in rejected.items():
+            if entry is not None and receipts.is_damaged(entry) and receipts.fits(receipt, entry):
+                rejected[key] = (self.replace_receipt(entry, receipt), receipt)
         return {
             key: LocalError(
                 Message(
@@ -296,6 +303,18 @@ class Ledger:
             for key, (entry, receipt) in rejected.items()
             if entry is None or entry.receipt != receipt.body
         }
+
+    def replace_receipt(self, entry: LedgerEntry, receipt: Receipt) -> LedgerEntry:
+        """Replace the damaged receipt of an entry durably, and return the entry as it is then.
+
+        If another process has replaced the receipt since the entry was read, that one stays.
+        """
+        now = self._timestamp()
+        changes = {"receipt": receipt.body, "replaced_at": now}
+        where = "service = ? AND key = ? AND state = 'received' AND receipt = ?"
+        values = (entry.service, entry.key, entry.receipt)
+        self._write(lambda connection: ledger_rows.update(connection, changes, where, values))
+        return self.find(entry.service, entry.key) or entry
 
     def record_refused(self, service: str, key: str, problem: str) -> None:
         """Record durably that the service refused a submission. `problem` is the code of its reason."""
@@ -344,7 +363,7 @@ class Ledger:
     def _identity_key(self, connection: sqlite3.Connection) -> IdentityKey:
         """Return the key of the digests, read once. Raise LocalError if its file is missing or differs."""
         if self._loaded_key is None:
-            (fingerprint,) = connection.execute("SELECT fingerprint FROM identity_key").fetchone()
+            fingerprint = ledger_schema.read_fingerprint(connection)
             self._loaded_key = identity_key.load(self._file, fingerprint)
         return self._loaded_key
 
@@ -387,20 +406,13 @@ class Ledger:
 
     @contextlib.contextmanager
     def _local_errors(self) -> Iterator[None]:
-        """Turn SQLite and file system errors into a LocalError that names the file."""
+        """Turn errors of SQLite, the file system and checksums into a LocalError that names the file."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            raise LocalError(
-                Message(
-                    "the ledger {file} cannot be used: {reason}", file=self._file, reason=sqlite.reason(error)
-                ),
-                Message(
-                    "{hint}, then run the same command again; without the ledger, a submission could be sent "
-                    "twice",
-                    hint=files.hint(self._file, error if isinstance(error, OSError) else None),
-                ),
-            ) from error
+        except DamagedRow as error:
+            raise ledger_damage.damaged(self._file, error.what) from error
+        except (*sqlite.ERRORS, OSError) as error:
+            raise ledger_damage.unusable(self._file, error) from error
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
