@@ -27,6 +27,8 @@ from docsend.i18n import Message
 from docsend.model import catalog
 from docsend.service.one_exchange import OneExchangePolicy
 from docsend.storage import catalogs, files, ledger_queries, sqlite
+from docsend.storage.ledger_damage import REPAIR_HINT
+from docsend.storage.ledger_rows import DamagedRow
 
 if TYPE_CHECKING:
     import contextlib
@@ -234,13 +236,15 @@ def _ledger(file: Path) -> Finding:
 
 def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     """Check the integrity of a ledger that is not being written, and count its submissions by state."""
-    restore = Message(
-        "keep this file, and restore the ledger from a backup; without the ledger, a submission could be "
-        "sent twice"
-    )
     try:
         health, counts = ledger_queries.health(file)
-    except sqlite3.OperationalError as error:
+    except DamagedRow as damage:
+        message = Message("{file} is damaged: {reason}", file=file, reason=damage.what)
+        return Finding("ledger", "error", message, REPAIR_HINT, facts)
+    except (*sqlite.ERRORS, OSError) as error:
+        if sqlite.is_damage(error):
+            message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
+            return Finding("ledger", "error", message, REPAIR_HINT, facts)
         message = Message("cannot check {file}: {reason}", file=file, reason=sqlite.reason(error))
         return Finding(
             "ledger",
@@ -249,13 +253,10 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
             Message("another docsend process may be using it: run `docsend doctor` again"),
             facts,
         )
-    except (sqlite3.Error, OSError) as error:
-        message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
-        return Finding("ledger", "error", message, restore, facts)
     facts |= {"health": health, "states": counts}
     if health != "ok":
         message = Message("{file} is damaged: {reason}", file=file, reason=health)
-        return Finding("ledger", "error", message, restore, facts)
+        return Finding("ledger", "error", message, REPAIR_HINT, facts)
     total = sum(counts.values())
     message = Message.plural("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
     if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):

@@ -31,6 +31,7 @@ from faults import (
     one_exchange,
     planted,
     power,
+    repairs,
     stateful,
     tampering,
 )
@@ -102,6 +103,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "network": (network.experiment, 1000, 12),
     "tampering": (tampering.experiment, 60, 4),
     "bit flips": (bit_flips.experiment, 2000, 60),
+    "repairs": (repairs.experiment, 1000, 8),
     "batch": (batches.experiment, 5000, 0),
     "stateful": (_stateful_tests, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),

@@ -2,7 +2,7 @@
 
 Whatever runs next must either say that the ledger is damaged (exit code 8) or print what it would have
 printed without the damage. No damage may end in a bug (exit code 1), or in a receipt that the service never
-issued.
+issued. After a repair, what is listed must be true, and what is lost must be told.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from faults import lab
 from faults.hostile.program import run_program
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _LOCAL_ERROR = 8
@@ -54,12 +55,13 @@ def experiment(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
             # Every other flip hits a byte that is in use: most of a young ledger is empty.
             byte = rng.choice(used) if number % 2 else rng.randrange(len(whole))
             bit = byte * 8 + rng.randrange(8)
-            for file in home.ledger.parent.glob("ledger*.sqlite3*"):
+            for file in home.ledger.parent.glob("ledger.*sqlite3*"):
                 file.unlink()
             home.ledger.write_bytes(whole)
             damaged_ledgers.flip_bit(home.ledger, bit)
             results = {name: run_program(argv, home.env) for name, argv in home.commands.items()}
             violations = [found for name in results for found in _violations(name, results[name], home)]
+            violations += _repair_violations(home)
             told += any(result.code == _LOCAL_ERROR for result in results.values())
             summary.add(f"flip {number}, bit {bit}", violations)
     summary.note = f"{told} told, {count - told} without effect"
@@ -81,6 +83,25 @@ def _violations(name: str, result: lab.RunResult, home: _Home) -> list[tuple[str
         seen = f"{result.code} {result.out[:300]} {result.err[-200:]}"
         return [("wrong", f"{name}: neither told nor harmless: {seen}")]
     return []
+
+
+def _repair_violations(home: _Home) -> Iterator[tuple[str, str]]:
+    """Repair the ledger, and check that what is listed afterwards is true."""
+    repaired = run_program(["receipts", "repair", "--json"], home.env)
+    listed = run_program(home.commands["receipts"], home.env)
+    result = repaired.result
+    is_done = repaired.code == 0 or "--ask" in repaired.err
+    if not is_done or (listed.code != 0 and "--ask" not in listed.err):
+        yield "other", f"not repaired: {repaired.code} {repaired.err[-300:]}, listed: {listed.code}"
+        return
+    before = {entry["key"]: entry for entry in home.expected["receipts"].result["receipts"]}
+    entries = listed.result.get("receipts", []) if listed.code == 0 else []
+    for entry in entries:
+        if entry["state"] != "sending" and entry != before.get(entry["key"]):
+            yield "wrong", f"changed by the repair: {entry}"
+    counts = result["submissions"]
+    if len(before) > counts["kept"] + counts["lost"]:
+        yield "lost", f"the repair does not tell what it lost: {counts}"
 
 
 def _numbers(value: object) -> list[str]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli import export, merge, resume
+from docsend.cli import export, merge, repair, resume
 from docsend.cli.options import Key, command
 from docsend.delivery import kept_receipts, withdrawal
 from docsend.errors import ExitCode, Refused, UsageError
@@ -53,6 +53,13 @@ def register(app: typer.Typer) -> None:
     command(
         group, "export", exits=export.EXITS, example=export.EXAMPLE, short_help="Write a proof of sending."
     )(export.export)
+    command(
+        group,
+        "repair",
+        exits=repair.EXITS,
+        example=repair.EXAMPLE,
+        short_help="Replace a damaged ledger.",
+    )(repair.repair)
     command(
         group,
         "withdraw",

@@ -31,7 +31,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.states import STATE_NAMES
-from docsend.storage import files, identity_key, ledger_damage, ledger_rows, ledger_schema, receipts, sqlite
+from docsend.storage import (
+    files,
+    identity_key,
+    ledger_damage,
+    ledger_rows,
+    ledger_schema,
+    receipts,
+    sqlite,
+    use_lock,
+)
 from docsend.storage.ledger_rows import DamagedRow
 
 if TYPE_CHECKING:
@@ -120,12 +129,14 @@ class Ledger:
         # Transitions to write with the next commit, by service and key.
         self._pending: dict[tuple[str, str], _Transition] = {}
         self._loaded_key: IdentityKey | None = None
+        self._on_close = contextlib.ExitStack()
         with self._local_errors(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
+            on_failure.enter_context(use_lock.shared(file, timeout_s=_BUSY_TIMEOUT_S))
             self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
             on_failure.callback(self._connection.close)
             ledger_schema.prepare(self._connection, file)
-            on_failure.pop_all()
+            self._on_close = on_failure.pop_all()
 
     def __enter__(self) -> Ledger:
         return self
@@ -137,7 +148,13 @@ class Ledger:
             with contextlib.suppress(LocalError):  # pending transitions may be lost
                 self._flush_pending()
         finally:
-            self._connection.close()
+            self._on_close.close()
+
+    def check(self) -> None:
+        """Raise LocalError if the file is damaged, also where only other commands would read it."""
+        with self._local_errors(), self._lock:
+            ledger_damage.check(self._connection, self._file, whatever_size=True)
+            ledger_schema.read_fingerprint(self._connection)
 
     def require_identity_key(self) -> None:
         """Raise LocalError if the key file of the ledger's digests is missing or is another ledger's.

@@ -28,16 +28,20 @@ LAST_RESORT = Message(
 )
 
 
-def damaged(file: Path, what: Message) -> LocalError:
+class DamagedLedger(LocalError):
+    """Raised for a ledger that is damaged, or that contains something else. Repairing it may help."""
+
+
+def damaged(file: Path, what: Message) -> DamagedLedger:
     """Return the error for a ledger that is damaged. `what` tells what of it is."""
-    return LocalError(Message("the ledger {file} is damaged: {what}", file=file, what=what), REPAIR_HINT)
+    return DamagedLedger(Message("the ledger {file} is damaged: {what}", file=file, what=what), REPAIR_HINT)
 
 
 def unusable(file: Path, error: Exception) -> LocalError:
     """Return the error for a ledger that cannot be used because of an error of SQLite or the file system."""
     message = Message("the ledger {file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
     if sqlite.is_damage(error) or _claims_to_be_read_only(file, error):
-        return LocalError(message, REPAIR_HINT)
+        return DamagedLedger(message, REPAIR_HINT)
     hint = Message(
         "{hint}, then run the same command again; without the ledger, a submission could be sent twice",
         hint=files.hint(file, error if isinstance(error, OSError) else None),
@@ -45,9 +49,9 @@ def unusable(file: Path, error: Exception) -> LocalError:
     return LocalError(message, hint)
 
 
-def check(connection: sqlite3.Connection, file: Path) -> None:
-    """Raise DamagedRow if a small ledger is not consistent in itself."""
-    if file.stat().st_size <= _CHECKED_BYTES:
+def check(connection: sqlite3.Connection, file: Path, *, whatever_size: bool = False) -> None:
+    """Raise DamagedRow if a ledger is not consistent in itself. A large one is not checked by default."""
+    if whatever_size or file.stat().st_size <= _CHECKED_BYTES:
         (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
             raise DamagedRow(Message("its tables contradict themselves"))

@@ -131,14 +131,32 @@ def select(connection: sqlite3.Connection, where: str, *values: object) -> list[
         f"SELECT {', '.join(SUBMISSION_COLUMNS)}, checksum FROM submission {where}",  # noqa: S608 - constants
         values,
     )
-    return [_entry(row) for row in rows]
+    return [_checked_entry(row) for row in rows]
 
 
-def _entry(row: tuple[Any, ...]) -> LedgerEntry:
+def verify(connection: sqlite3.Connection) -> None:
+    """Raise DamagedRow if any row of the ledger does not match its checksum."""
+    for row in connection.execute(f"SELECT {', '.join(SUBMISSION_COLUMNS)}, checksum FROM submission"):  # noqa: S608
+        _checked_entry(row)
+    for row in connection.execute(f"SELECT {', '.join(DOCUMENT_COLUMNS)}, checksum FROM document"):  # noqa: S608
+        if checksum(*row[:-1]) != row[-1]:
+            raise _damaged_document(row[1])
+
+
+def _damaged_document(key: object) -> DamagedRow:
+    return DamagedRow(Message("a document of {key} does not match its checksum", key=str(key)[:12]))
+
+
+def _checked_entry(row: tuple[Any, ...]) -> LedgerEntry:
     columns = dict(zip(SUBMISSION_COLUMNS, row, strict=False))
     if submission_checksum(columns) != row[-1]:
         raise DamagedRow(Message("the entry {key} does not match its checksum", key=str(columns["key"])[:12]))
-    return LedgerEntry(*row[: len(_ENTRY_COLUMNS)])._replace(
+    return entry(columns)
+
+
+def entry(columns: Mapping[str, Any]) -> LedgerEntry:
+    """Return the entry of a row with these values of SUBMISSION_COLUMNS, without its documents."""
+    return LedgerEntry(*(columns[column] for column in _ENTRY_COLUMNS))._replace(
         documents_sha256=columns["documents_sha256"],
         document_count=columns["document_count"],
         receipt_sha256=columns["receipt_sha256"],
@@ -154,7 +172,7 @@ def with_documents(connection: sqlite3.Connection, entry: LedgerEntry) -> Ledger
         (entry.service, entry.key),
     ).fetchall()
     if any(checksum(*row[:-1]) != row[-1] for row in rows):
-        raise DamagedRow(Message("a document of {key} does not match its checksum", key=entry.key[:12]))
+        raise _damaged_document(entry.key)
     if entry.document_count is not None and len(rows) != entry.document_count:
         raise DamagedRow(Message("a document of {key} is missing", key=entry.key[:12]))
     return entry._replace(documents=tuple(LedgerDocument(*row[3:7]) for row in rows))

@@ -126,7 +126,25 @@ def prepare(connection: sqlite3.Connection, file: Path) -> None:
     Raise LocalError if a newer or an unreleased docsend wrote the file, and DamagedRow if it is damaged.
     """
     ledger_rows.register_functions(connection)
-    version = _version(connection)
+    check_version(connection, file)
+    if _version(connection) < _VERSION:
+        with sqlite.transaction(connection):
+            # The version is read again: another process may have upgraded the file meanwhile.
+            while (version := _version(connection)) in _UPGRADES:
+                sqlite.execute_script(connection, _UPGRADES[version])
+                if _version(connection) == _VERSION:
+                    key = identity_key.load_or_create(file)
+                    ledger_rows.insert_fingerprint(connection, key.fingerprint)
+    ledger_damage.check(connection, file)
+
+
+def check_version(connection: sqlite3.Connection, file: Path) -> None:
+    """Raise LocalError if this docsend cannot use a ledger of this version, and DamagedRow if none exists."""
+    with sqlite.read_transaction(connection):  # another process may be upgrading the file
+        version = _version(connection)
+        has_current_tables = is_current(connection)
+    if version < 0 or has_current_tables != (version == _VERSION):
+        raise DamagedRow(Message("its version is impossible"))
     if version > _VERSION:
         raise LocalError(
             Message("the ledger {file} was written by a newer docsend", file=file),
@@ -137,17 +155,17 @@ def prepare(connection: sqlite3.Connection, file: Path) -> None:
             Message("the ledger {file} was written by an unreleased docsend", file=file),
             Message("move it aside: this version cannot read it"),
         )
-    if version < 0:
-        raise DamagedRow(Message("its version is impossible"))
-    if version < _VERSION:
-        with sqlite.transaction(connection):
-            # The version is read again: another process may have upgraded the file meanwhile.
-            while (version := _version(connection)) in _UPGRADES:
-                sqlite.execute_script(connection, _UPGRADES[version])
-                if _version(connection) == _VERSION:
-                    key = identity_key.load_or_create(file)
-                    ledger_rows.insert_fingerprint(connection, key.fingerprint)
-    ledger_damage.check(connection, file)
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Return whether a ledger has the tables of this version, whatever version its header states."""
+    columns = tuple(row[1] for row in connection.execute("PRAGMA table_info(submission)"))
+    return columns == (*ledger_rows.SUBMISSION_COLUMNS, "checksum")
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Create the tables in a new file, in the transaction of the caller, without the key's fingerprint."""
+    sqlite.execute_script(connection, _SCHEMA)
 
 
 def read_fingerprint(connection: sqlite3.Connection) -> bytes:
