@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -24,9 +25,6 @@ from docsend.storage.ledger import Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-if sys.platform != "win32":
-    import resource
 
 pytestmark = pytest.mark.everywhere
 
