@@ -99,6 +99,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python tools/man/build.py
 	$(BIN)/python tests/bad_input.py
 	$(BIN)/python tests/bad_manifests.py
+	$(BIN)/python tests/exactly_once.py
 	$(BIN)/python tests/problem_cases.py
 
 ## pictures: redraw docs/pictures/*.svg from real runs
@@ -120,8 +121,8 @@ faults: $(VENV)/.dev
 corpus: $(VENV)/.dev $(COMPILED)
 	cd tests && PYTHONPATH=../bench $(abspath $(BIN))/python -m corpus --write ../docs/corpus-report.md
 
-## tables: have docsend read 3,900 tables and hold them against what was put in, about a minute; writes
-## docs/tables-report.md
+## tables: have docsend read 3,900 tables and hold them against what was put in, and open reports in
+## LibreOffice, about two minutes; writes docs/tables-report.md
 tables: $(VENV)/.dev $(COMPILED)
 	cd tests && $(abspath $(BIN))/python -m tables --write ../docs/tables-report.md
 

@@ -69,7 +69,9 @@ class Submissions:
         self, docsend: str, address: str, documents: Sequence[Path], *more: str
     ) -> Callable[[], list[str]]:
         """Return a function that creates commands of the same documents, each with a new reference."""
-        return lambda: send_command(docsend, address, documents, "--reference", self._reference(), *more)
+        return lambda: send_command(
+            docsend, address, documents, "--reference", self._reference(), "--anyway", *more
+        )
 
     def curl_resends(self, address: str, documents: Sequence[Path], *more: str) -> Callable[[], list[str]]:
         """Return a function that creates the curl commands equivalent to `again_by_docsend`."""

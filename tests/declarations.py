@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import samples
 from conftest import ABOUT, PERSON
 from docsend.checks import documents, submission_rules
-from docsend.model.submission import CheckedSubmission, Submission
+from docsend.model.submission import PASSED_ALL_RULES, CheckedSubmission, Submission
 from docsend.storage import catalogs
 
 if TYPE_CHECKING:
@@ -39,3 +40,12 @@ def checked_submission(tmp_path: Path, **changes: str) -> CheckedSubmission:
     )
     assert isinstance(result, CheckedSubmission), result
     return result
+
+
+def different_submissions(tmp_path: Path, count: int) -> list[CheckedSubmission]:
+    """Return submissions that nobody would call the same: each is for another document."""
+    one = checked_submission(tmp_path)
+    return [
+        replace(one, documents=(replace(one.documents[0], sha256=f"{number:064x}"),), token=PASSED_ALL_RULES)
+        for number in range(count)
+    ]

@@ -119,6 +119,21 @@ CASES: list[ProblemCase] = [
         "a file that is saved again while it is being sent",
         causes.change_while_sending,
     ),
+    P(
+        Code.REFERENCE_RECEIVED_BEFORE,
+        "a payslip that was exported anew, with the reference of the one that was received",
+        causes.send_new_export,
+    ),
+    P(
+        Code.CONTENT_RECEIVED_BEFORE,
+        "the file that was received, under another name",
+        causes.send_under_another_name,
+    ),
+    P(
+        Code.OCCURRENCE_TOO_EARLY,
+        "`--occurrence 3`, and the second was never sent",
+        causes.skip_an_occurrence,
+    ),
     P(Code.MANIFEST_TOO_LARGE, "a manifest with too many rows", causes.manifest_with_too_many_rows),
     # -- warnings
     P(Code.SIZE_NEAR_LIMIT, "a PDF of 10,000,001 bytes", causes.document_near_limit),
@@ -147,6 +162,16 @@ CASES: list[ProblemCase] = [
         Code.ZEROS_MISSING,
         "in a manifest: a booklet number that is a number",
         causes.manifest_with_a_booklet_as_a_number,
+    ),
+    P(
+        Code.EARLIER_WITHDRAWN,
+        "a payslip that was exported anew, and the first one did not reach the service",
+        causes.send_new_export_after_a_failure,
+    ),
+    P(
+        Code.PERHAPS_RECEIVED_BEFORE,
+        "the same reference in a ledger of docsend 0.1.0, and the remark differs",
+        causes.send_reference_of_an_old_ledger,
     ),
     P(Code.HIDDEN_ROWS, "a workbook with a hidden row", causes.workbook_with_hidden_rows),
     P(Code.LIMITED_READER, "an OpenDocument spreadsheet", causes.workbook_for_the_limited_reader),
@@ -247,7 +272,7 @@ CASES: list[ProblemCase] = [
         Code.NOT_TRIED,
         "a row of a batch after a failure that affects all rows",
         causes.batch_ends_early,
-        exit_code=ExitCode.SOME_ROWS,
+        exit_code=ExitCode.ROWS_UNFINISHED,
         reason="a batch",
     ),
     P(

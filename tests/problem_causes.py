@@ -19,6 +19,7 @@ import bad_input
 import bad_manifests
 import defective_documents
 import doubles
+import old_ledgers
 import samples
 import workbook_files
 from docsend.checks import decoders, documents, submission_rules
@@ -151,7 +152,7 @@ def manifest_with_a_booklet_as_a_number(world: World) -> RunResult:
 
 
 def document_in_two_rows(world: World) -> RunResult:
-    file = world.write_manifest(bad_manifests.good(1), bad_manifests.good(2))
+    file = world.write_manifest(bad_manifests.good(1), bad_manifests.good(2, id="000000026"))
     return world.run("send", "--batch", file, "--dry-run")
 
 
@@ -202,6 +203,51 @@ def send_after_withdrawal(world: World) -> RunResult:
     withdrawal = world.run("receipts", "withdraw", ledger_key(world))
     assert withdrawal.exit_code == 0, withdrawal.err
     return world.send_to(url)
+
+
+def _send_reference(world: World, url: str, *more: str) -> RunResult:
+    return world.send("--service", url, "--reference", "4711", *more)
+
+
+def send_new_export(world: World) -> RunResult:
+    url = world.start_sandbox()
+    assert _send_reference(world, url).exit_code == 0
+    samples.write(world.folder, "payslip.pdf", samples.pdf(2))
+    return _send_reference(world, url)
+
+
+def send_new_export_after_a_failure(world: World) -> RunResult:
+    is_down = [True]
+
+    def intercept(request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
+        return doubles.Reply(503) if is_down and request.method == "PUT" and phase == "before" else None
+
+    url = world.start_relay(intercept)
+    assert _send_reference(world, url).exit_code == ExitCode.UNFINISHED
+    is_down.clear()
+    samples.write(world.folder, "payslip.pdf", samples.pdf(2))
+    return _send_reference(world, url)
+
+
+def send_under_another_name(world: World) -> RunResult:
+    url = world.start_sandbox()
+    assert world.send_to(url).exit_code == 0
+    world.payslip = world.payslip.rename(world.folder / "copy.pdf")
+    return world.send_to(url)
+
+
+def skip_an_occurrence(world: World) -> RunResult:
+    url = world.start_sandbox()
+    assert world.send_to(url).exit_code == 0
+    return world.send("--service", url, "--occurrence", "3")
+
+
+def send_reference_of_an_old_ledger(world: World) -> RunResult:
+    url = world.start_sandbox()
+    assert _send_reference(world, url, "--remark", "first").exit_code == 0
+    old_ledgers.rewrite_as(world.home / "ledger.sqlite3", 3)
+    samples.write(world.folder, "payslip.pdf", samples.pdf(2))
+    return _send_reference(world, url)
 
 
 def withdraw_after_lost_response(world: World) -> RunResult:
@@ -334,7 +380,7 @@ def proxy_with_status(status: int) -> Callable[[World], RunResult]:
 def batch_ends_early(world: World) -> RunResult:
     file = world.write_manifest(*(bad_manifests.good(n) for n in range(3)))
     url = world.start_service(lambda _: html_page(200, "Hotel Wi-Fi"))
-    return world.run("send", "--batch", file, "--service", url, "--jobs", "1")
+    return world.run("send", "--batch", file, "--service", url, "--jobs", "1", "--anyway")
 
 
 def damaged_ledger(world: World) -> RunResult:

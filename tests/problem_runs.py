@@ -194,9 +194,13 @@ def run_masked(run: Callable[[World], RunResult]) -> RunResult:
 
 
 def _mask(value: object, world: World) -> object:
-    """Return a text without the folder and the key prefix, which differ from run to run."""
+    """Return a text without the folder, the key prefix and the date, which differ from run to run."""
     return (
-        re.sub(r"\b[A-Z2-7]{12}\b", "KEY", value.replace(str(world.folder), "…"))
+        re.sub(
+            r"\b(of|on) \d{4}-\d\d-\d\d",
+            r"\1 DATE",
+            re.sub(r"\b[A-Z2-7]{12}\b", "KEY", value.replace(str(world.folder), "…")),
+        )
         if isinstance(value, str)
         else value
     )

@@ -147,3 +147,7 @@ def test_a_seed_and_a_number_always_make_the_same_table() -> None:
 def test_a_whole_run_makes_enough_tables_of_different_names() -> None:
     assert sum(kind.count for kind in kinds.KINDS) >= 2000
     assert len({(kind.format, kind.name) for kind in kinds.KINDS}) == len(kinds.KINDS)
+
+
+def test_a_report_with_a_formula_exceeds_a_limit() -> None:
+    assert Findings(SEED, unsafe_reports=("formulas in report.csv",)).exceeded() == ["formulas in report.csv"]

@@ -151,6 +151,20 @@ class Code(Enum):
         "document-changed", Kind.INVALID, "documents", "the file changed while it was being sent",
     )  # fmt: skip
 
+    # -- what was sent before ----------------------------------------------------------------------------
+
+    REFERENCE_RECEIVED_BEFORE = (
+        "reference-received-before", Kind.INVALID, "reference",
+        "the same reference was received before with other documents",
+    )  # fmt: skip
+    CONTENT_RECEIVED_BEFORE = (
+        "content-received-before", Kind.INVALID, "documents",
+        "the same documents were received before under another name, remark or reference",
+    )  # fmt: skip
+    OCCURRENCE_TOO_EARLY = (
+        "occurrence-too-early", Kind.INVALID, "occurrence", "a lower occurrence was not received yet",
+    )  # fmt: skip
+
     # -- manifests ---------------------------------------------------------------------------------------
 
     MANIFEST_ENCODING = (
@@ -169,6 +183,14 @@ class Code(Enum):
     NUMBER_ROUNDED = "number-rounded", Kind.INVALID, None, "a spreadsheet rounded a number"
     PATH_OUTSIDE = "path-outside", Kind.INVALID, "documents", "a file is outside the manifest's folder"
     DUPLICATE_ROW = "duplicate-row", Kind.INVALID, None, "two rows have the same content"
+    REFERENCE_IN_TWO_ROWS = (
+        "reference-in-two-rows", Kind.INVALID, "reference",
+        "two rows have the same reference, person, destination, subject and type",
+    )  # fmt: skip
+    CONTENT_IN_TWO_ROWS = (
+        "content-in-two-rows", Kind.INVALID, "documents",
+        "two rows have the same documents, person, destination, subject and type",
+    )  # fmt: skip
     KEY_CHANGED = "key-changed", Kind.INVALID, None, "a row that was already received has changed"
 
     # -- warnings ----------------------------------------------------------------------------------------
@@ -211,6 +233,14 @@ class Code(Enum):
     )  # fmt: skip
     ZEROS_RESTORED = (
         "zeros-restored", Kind.WARNING, None, "leading zeros that a spreadsheet removed were restored",
+    )  # fmt: skip
+    EARLIER_WITHDRAWN = (
+        "earlier-withdrawn", Kind.WARNING, None,
+        "an earlier submission, which was not received, was withdrawn in favor of this one",
+    )  # fmt: skip
+    PERHAPS_RECEIVED_BEFORE = (
+        "perhaps-received-before", Kind.WARNING, None,
+        "a submission recorded by docsend 0.1.0 may be the same for the same person",
     )  # fmt: skip
     HIDDEN_ROWS = (
         "hidden-rows", Kind.WARNING, None, "the workbook hides rows, which are sent like all others",

@@ -3,6 +3,7 @@
     DocsendError
     ├── UsageError         2  the command line or the settings are invalid
     ├── InvalidSubmission  3  the checks failed, nothing was received
+    │   └── OccurrenceTooEarly   a lower occurrence is unfinished
     ├── SignInRequired     4  sign-in required or refused
     ├── Refused            5  the service refused permanently
     ├── Unfinished         6  nothing is lost, run the same command again
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from docsend.codes import AnyCode
     from docsend.model.problem import Problem
-    from docsend.model.submission import CheckedSubmission
 
 
 class ExitCode(IntEnum):
@@ -38,8 +38,9 @@ class ExitCode(IntEnum):
     SIGN_IN = 4
     REFUSED = 5
     UNFINISHED = 6
-    SOME_ROWS = 7
+    ROWS_UNFINISHED = 7
     LOCAL = 8
+    ROWS_FAULTY = 9
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -52,8 +53,13 @@ EXIT_MEANINGS: dict[ExitCode, Message] = {
     ExitCode.SIGN_IN: Message("sign-in required or refused"),
     ExitCode.REFUSED: Message("refused by the service"),
     ExitCode.UNFINISHED: Message("unfinished: nothing is lost, run the same command again"),
-    ExitCode.SOME_ROWS: Message("batch: some rows were not received"),
+    ExitCode.ROWS_UNFINISHED: Message(
+        "batch: some rows are unfinished or were not tried, the same command again may help"
+    ),
     ExitCode.LOCAL: Message("local error: ledger, keyring or disk"),
+    ExitCode.ROWS_FAULTY: Message(
+        "batch: some rows are faulty or refused, none as in 7: only a change will help"
+    ),
     ExitCode.INTERRUPTED: Message("interrupted (Ctrl-C)"),
     ExitCode.TERMINATED: Message("terminated (SIGTERM)"),
 }
@@ -66,8 +72,7 @@ class DocsendError(Exception):
     hint: what to do next, or None.
     problems: the individual problems, if the message summarizes several.
     cause: the problem code, if it is more specific than the class (see `service.failures`), or None.
-    submission: the submission that `deliver` attempted, or None. It may be a later occurrence than the
-        requested one.
+    notices: warnings about earlier submissions, which appeared before the error.
     affects_all: whether every other submission would fail now, too.
     nothing_arrived: whether it is certain that no part of the submission has reached the service.
     is_lasting_refusal: whether the error permanently refuses the submission if no part of the submission can
@@ -78,7 +83,7 @@ class DocsendError(Exception):
     affects_all = False
     nothing_arrived = False
     is_lasting_refusal = False
-    submission: CheckedSubmission | None = None
+    notices: tuple[Problem, ...] = ()
 
     def __init__(
         self,
@@ -148,6 +153,10 @@ class InvalidSubmission(DocsendError):
             len(problems),
         )
         return cls(message, problems=problems)
+
+
+class OccurrenceTooEarly(InvalidSubmission):
+    """Raised when an occurrence cannot be sent yet, because a lower one is unfinished."""
 
 
 class SignInRequired(DocsendError):

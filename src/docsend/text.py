@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+# Unicode categories of characters that could control a terminal, or that are not assigned.
+UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
 
 
@@ -43,9 +44,29 @@ def escape_control_characters(text: str) -> str:
 def escape_for_terminal(text: object) -> str:
     r"""Escape the characters that could control a terminal or a log, for example as \x1b or \u202e."""
     return "".join(
-        character if unicodedata.category(character) not in _UNSAFE_CATEGORIES else _escape(character)
+        character if unicodedata.category(character) not in UNSAFE_CATEGORIES else _escape(character)
         for character in str(text)
     )
+
+
+def escape_json(text: str) -> str:
+    """Escape the characters in JSON that could control a terminal, or that UTF-8 cannot encode.
+
+    They occur only inside strings, where an escape means the same as the character.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        _escape_in_json(character)
+        if character >= "\x7f" and unicodedata.category(character) in UNSAFE_CATEGORIES
+        else character
+        for character in text
+    )
+
+
+def _escape_in_json(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _escape(character: str) -> str:

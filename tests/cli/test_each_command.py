@@ -169,6 +169,6 @@ def test_the_summary_of_a_batch_counts_its_rows_and_says_whether_a_repeat_helps(
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     assert summary_of(*dead, code=7) == ({"unfinished": 2, "faulty": 1}, True)
     alive = ("--only-valid", "--service", sandbox.url, "--report", "result.csv")
-    assert summary_of(*alive, code=7) == ({"received": 2, "faulty": 1}, False)
-    assert summary_of(*alive, code=7) == ({"received": 2, "repeated": 2, "faulty": 1}, False)
+    assert summary_of(*alive, code=9) == ({"received": 2, "faulty": 1}, False)
+    assert summary_of(*alive, code=9) == ({"received": 2, "repeated": 2, "faulty": 1}, False)
     assert run(*batch, *alive).summary["report"] == "result.csv"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.everywhere
 
 SEND = (*ABOUT, *WHO)
 COMMANDS = {
-    ("send",): {0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143},
+    ("send",): {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143},
     ("login",): {0, 1, 2, 4, 6, 8, 130, 143},
     ("required",): {0, 1, 2, 4, 6, 8, 130, 143},
     ("required", "upload"): {0, 1, 2, 3, 4, 5, 6, 8, 130, 143},
@@ -30,7 +30,7 @@ COMMANDS = {
     ("receipts",): {0, 1, 2, 8, 130, 143},
     ("receipts", "show"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("receipts", "resume"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
-    ("receipts", "merge"): {0, 1, 2, 7, 8, 130, 143},
+    ("receipts", "merge"): {0, 1, 2, 7, 8, 9, 130, 143},
     ("receipts", "export"): {0, 1, 2, 8, 130, 143},
     ("receipts", "withdraw"): {0, 1, 2, 4, 5, 6, 8, 130, 143},
     ("sandbox",): {1, 2, 8, 130, 143},

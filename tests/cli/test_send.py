@@ -107,40 +107,77 @@ def test_the_order_and_the_folder_of_the_files_do_not_change_the_key(run, sandbo
     assert (second["key"], second["repeated"]) == (first["key"], True)
 
 
-def test_again_sends_the_same_content_once_more_and_only_then(run, sandbox, payslip) -> None:
-    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
-    keys = [run(*arguments, *again).json["key"] for again in ([], ["--again"], [], ["--again"])]
-    assert len(set(keys)) == 3
-    assert keys[2] == keys[0]
-    assert sandbox.count() == 3
-
-
-def test_again_without_an_earlier_sending_sends_the_first_one(run, sandbox, payslip) -> None:
-    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
-    first = run(*arguments, "--again").json
-    assert run(*arguments).json["key"] == first["key"]
-    assert sandbox.count() == 1
-
-
-def test_again_sends_once_more_what_another_machine_has_sent(run, sandbox, payslip, home) -> None:
-    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
-    first = run(*arguments).json
-    shutil.rmtree(home / "docsend")
-    again = run(*arguments, "--again").json
-    assert (again["repeated"], again["key"] == first["key"]) == (False, False)
-    assert sandbox.count() == 2
-
-
-def test_an_occurrence_is_declared_and_makes_a_separate_submission(run, sandbox, payslip) -> None:
+def test_each_occurrence_is_sent_once_however_often_its_command_is_repeated(run, sandbox, payslip) -> None:
     arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
     keys = {}
-    for option, number in (([], 1), (["--occurrence", "2"], 2), (["--occurrence", " 07 "], 7)):
-        sent = run(*arguments, *option)
-        assert (sent.code, sent.json["occurrence"], sent.json["repeated"]) == (0, number, False), sent.err
-        keys[sent.json["key"]] = number
+    for option, number in (([], 1), (["--occurrence", "2"], 2), (["--occurrence", " 03 "], 3)):
+        for is_repeated in (False, True, True):
+            sent = run(*arguments, *option)
+            assert (sent.code, sent.json["occurrence"], sent.json["repeated"]) == (0, number, is_repeated)
+            keys[sent.json["key"]] = number
     declared = sandbox.select("SELECT key, declaration FROM submission WHERE state = 'received'")
     assert {key: json.loads(declaration)["occurrence"] for key, declaration in declared} == keys
     assert len(keys) == 3
+
+
+def test_a_command_whose_submission_was_received_says_how_to_send_it_once_more(run, sandbox, payslip) -> None:
+    arguments = ("send", payslip, *SEND, "--service", sandbox.url)
+    for following in (2, 3):
+        sent = run(*arguments, "--occurrence", str(following - 1), "--json").json
+        for again in (run(*arguments), run(*arguments, "--json")):
+            assert again.code == 0
+            assert "had already been received: receipt SANDBOX-000001 of " in again.err
+            assert f"give --occurrence {following}" in again.err
+        assert sent["occurrence"] == following - 1
+    assert sandbox.count() == 2
+
+
+def test_an_occurrence_follows_one_that_another_machine_has_sent(run, sandbox, payslip, home) -> None:
+    arguments = ("send", payslip, *SEND, "--service", sandbox.url, "--json")
+    for number in ("1", "2", "3"):
+        assert run(*arguments, "--occurrence", number).code == 0
+        shutil.rmtree(home / "docsend")
+    fourth = run(*arguments, "--occurrence", "4").json
+    assert (fourth["repeated"], fourth["occurrence"], sandbox.count()) == (False, 4, 4)
+    states = [entry["state"] for entry in run("receipts", "--json").json["receipts"]]
+    assert states == ["received"] * 4, "the receipts of the others are kept, too"
+
+
+@pytest.mark.parametrize("lower", ["never sent", "unfinished", "refused by the service"])
+def test_an_occurrence_is_refused_until_every_lower_one_was_received(
+    run, sandbox, payslip, lower, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    reply = {
+        "unfinished": doubles.Reply(503),
+        "refused by the service": doubles.problem(409, "key-reused"),
+    }.get(lower)
+    is_over: list[bool] = []
+
+    def intercept(request, _count, phase):
+        return reply if request.method == "PUT" and phase == "before" and not is_over else None
+
+    with doubles.relay(sandbox.url, intercept) as (url, _):
+        arguments = ("send", payslip, *SEND, "--service", url, "--json")
+        if reply is not None:
+            assert run(*arguments).code in (5, 6)
+        is_over.append(True)
+        for number in (2, 3):
+            refused = run(*arguments, "--occurrence", str(number))
+            assert (refused.code, refused.problems) == (3, ["occurrence-too-early"]), refused.err
+            assert f"--occurrence {number - 1}" in refused.err
+        assert sandbox.count() == 0
+        codes = [run(*arguments, "--occurrence", number).code for number in ("1", "2", "3")]
+    assert (codes, sandbox.count()) == ([0, 0, 0], 3)
+
+
+@pytest.mark.parametrize("more", [[], ["--occurrence", "2"], ["--batch", "x.csv"]])
+def test_again_is_refused_and_both_of_its_successors_are_named(run, sandbox, payslip, more) -> None:
+    refused = run("send", payslip, *SEND, "--service", sandbox.url, "--again", *more)
+    assert refused.code == 2
+    assert "--occurrence" in refused.err
+    assert "--anyway" in refused.err
+    assert sandbox.select("SELECT * FROM submission") == []
 
 
 def test_the_receipt_shows_an_occurrence_that_is_not_the_first(run, sandbox, payslip) -> None:
@@ -153,18 +190,13 @@ def test_the_receipt_shows_an_occurrence_that_is_not_the_first(run, sandbox, pay
 def test_the_same_occurrence_again_is_not_sent_to_the_service(run, sandbox, payslip) -> None:
     with doubles.relay(sandbox.url, lambda *_: None) as (url, requests):
         arguments = ("send", payslip, *SEND, "--service", url, "--json")
+        assert run(*arguments).code == 0
         first = run(*arguments, "--occurrence", "2").json
         requests.clear()
         second = run(*arguments, "--occurrence", "2").json
         assert (second["key"], second["repeated"], requests) == (first["key"], True, [])
         assert run(*arguments, "--occurrence", "1").json["key"] == run(*arguments).json["key"]
     assert sandbox.count() == 2
-
-
-def test_again_and_an_occurrence_cannot_be_combined(run, sandbox, payslip) -> None:
-    refused = run("send", payslip, *SEND, "--service", sandbox.url, "--again", "--occurrence", "2")
-    assert (refused.code, "--again and --occurrence cannot be combined" in refused.err) == (2, True)
-    assert sandbox.select("SELECT * FROM submission") == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(2**53 - 1, 0), (2**53, 3)])
@@ -177,7 +209,7 @@ def test_an_occurrence_is_a_number_that_every_json_parser_preserves(run, payslip
 def test_the_branch_is_that_of_the_residence_and_can_be_changed(run, shared_sandbox, payslip) -> None:
     arguments = ("send", payslip, *SEND, "--service", shared_sandbox.url, "--json")
     assert run(*arguments).json["receipt"]["branch"] == {"code": "haifa", "name": "Haifa"}
-    assert run(*arguments, "--branch", "eilat").json["receipt"]["branch"]["code"] == "eilat"
+    assert run(*arguments, "--branch", "eilat", "--anyway").json["receipt"]["branch"]["code"] == "eilat"
 
 
 def test_the_service_decides_about_an_uncertain_online_form(run, sandbox, payslip) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COUNT = 6
 _GHOSTSCRIPT = ("gs", "-q", "-dBATCH", "-dNOPAUSE", "-sOutputFile={result}")
-_OFFICE = ("soffice", "--headless", "--convert-to", "pdf", "--outdir", "{folder}", "{source}")
+_OFFICE = ("lowriter", "--headless", "--convert-to", "pdf", "--outdir", "{folder}", "{source}")
 _MAGICK = ("magick", "{source}")
 # What it is; its format; the format of its source; the command.
 _ROWS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -68,7 +68,7 @@ def _make_all(
                 Path(folder, f"source.{source_format}"),
                 Path(folder, f"source.made.{recipe.format}"),
             )
-            if command[0] == "soffice":
+            if command[0] == "lowriter":
                 result = Path(folder, "source.pdf")
             source.write_bytes(_source(rng, source_format))
             filled = [word.format(source=source, result=result, folder=folder) for word in command]

@@ -50,7 +50,7 @@ def test_nothing_is_sent_if_a_row_is_faulty_unless_only_valid_is_given(run, sand
     assert [row["status"] for row in read_report(report)] == ["checked", "faulty", "checked", "checked"]
     assert "id-number-invalid" in read_report(report)[1]["problems"]
     sent = run(*argv, "--only-valid")
-    assert (sent.code, sandbox.count()) == (7, 3)
+    assert (sent.code, sandbox.count()) == (9, 3)
     assert sent.out == "4 rows: 3 received, 1 faulty\n"
     # The corrected report is sent: only the corrected row causes requests.
     report.write_text(report.read_text("utf-8-sig").replace("000000019", PERSON), "utf-8")
@@ -71,7 +71,7 @@ def test_a_refused_row_does_not_stop_others(run, sandbox, tmp_path) -> None:
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run("send", "--batch", save_manifest(tmp_path, rows), "--service", url, "--jobs", "3")
-    assert (outcome.code, outcome.out) == (7, "6 rows: 5 received, 1 refused\n")
+    assert (outcome.code, outcome.out) == (9, "6 rows: 5 received, 1 refused\n")
     assert "row 4: refused: not this one [unknown-type]" in outcome.err
     assert sandbox.count() == 5
 
@@ -193,7 +193,7 @@ def test_a_document_that_changes_between_check_and_sending_is_not_sent(run, sand
 
     with doubles.relay(sandbox.url, intercept) as (url, _):
         outcome = run("send", "--batch", save_manifest(tmp_path, rows), "--service", url, "--jobs", "1")
-    assert (outcome.code, outcome.out) == (7, "3 rows: 2 received, 1 faulty\n")
+    assert (outcome.code, outcome.out) == (9, "3 rows: 2 received, 1 faulty\n")
     assert sandbox.count() == 2
 
 

@@ -45,7 +45,7 @@ def test_a_receipt_that_the_ledger_cannot_store_does_not_affect_others(
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
     # As if another machine withdrew the submission while this one sends it.
     broken(
-        "AFTER INSERT ON submission WHEN NEW.reference = 'client 7'",
+        "AFTER INSERT ON document WHEN NEW.name = 'payslip-7.pdf'",
         "UPDATE submission SET state = 'withdrawn' WHERE key = NEW.key",
     )
     barrier, sends = threading.Barrier(8), itertools.count()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import batch_files
 import samples
 from conftest import PERSON
 from docsend.delivery import processes
@@ -65,7 +66,10 @@ def manifest(folder: Path) -> Path:
 
 
 def checked(file: Path, *options: str, cores: int | None = None) -> tuple[int, str, list[str]]:
-    """Check a manifest in another process, and return its exit code, its output and the lines of stderr."""
+    """Check a manifest in another process, and return its exit code, its output and the lines of stderr.
+
+    The last line is left out, because it says how long the run took.
+    """
 
     def limit_cores() -> None:
         if cores is not None and sys.platform == "linux":
@@ -77,7 +81,8 @@ def checked(file: Path, *options: str, cores: int | None = None) -> tuple[int, s
         capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
         preexec_fn=limit_cores,
     )  # fmt: skip
-    return done.returncode, re.sub(r'"seconds": [0-9.]+', "", done.stdout), done.stderr.splitlines()
+    lines = [batch_files.without_time(line) for line in done.stderr.splitlines()[:-1]]
+    return done.returncode, re.sub(r'"seconds": [0-9.]+', "", done.stdout), lines
 
 
 @needs_cores

@@ -167,3 +167,143 @@ def test_a_report_overwrites_nothing_but_a_report(run, sandbox, tmp_path) -> Non
     assert run("send", "--batch", file, "--report", report).code == 2, "no service"
     assert report.read_bytes() == before
     assert run("send", "--batch", report, "--service", sandbox.url, "--report", report).code == 0
+
+
+def test_the_rows_of_a_report_are_in_the_order_of_the_manifest(run, sandbox, tmp_path) -> None:
+    rows = make_rows(tmp_path, 12)
+    rows[3][4] = "000000019"  # faulty rows end first
+
+    def delay(request, _count, phase):
+        if phase == "before" and b'"reference":"client 0"' in request.body:
+            time.sleep(0.5)
+
+    for name in ("r.csv", "r.jsonl"):
+        with doubles.relay(sandbox.url, delay) as (url, _):
+            argv = ("send", "--batch", save_manifest(tmp_path, rows), "--service", url, "--only-valid")
+            assert run(*argv, "--occurrence", 1 + name.count("json"), "--report", tmp_path / name).code == 9
+        report = read_report(tmp_path / name)
+        assert [row["row"] for row in report] == [str(number) for number in range(2, 14)]
+        assert [row["reference"] for row in report] == [row[5] for row in rows]
+        assert [row["status"] for row in report].index("faulty") == 3
+        assert sorted(tmp_path.glob("r.*")) == sorted(tmp_path.glob("r.csv")) + sorted(
+            tmp_path.glob("r.jsonl")
+        )
+
+
+def test_a_disk_that_is_full_when_rows_are_sorted_leaves_a_complete_report(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    rows = make_rows(tmp_path, 6)
+    rows[5][4] = "000000019"  # a faulty row ends first
+    real = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").resolve().name == "r.csv.sorted":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    argv = ("send", "--batch", save_manifest(tmp_path, rows), "--service", sandbox.url, "--only-valid")
+    assert run(*argv, "--report", tmp_path / "r.csv").code == 9
+    report = read_report(tmp_path / "r.csv")
+    assert report[0]["row"] == "7", "the order in which the rows ended"
+    assert sorted(int(row["row"]) for row in report) == [2, 3, 4, 5, 6, 7]
+    assert list(tmp_path.glob("r.csv*")) == [tmp_path / "r.csv"]
+
+
+def test_two_overlapping_runs_with_one_report_the_second_ends_at_once_and_names_the_first(
+    run, sandbox, tmp_path
+) -> None:
+    first = save_manifest(tmp_path, make_rows(tmp_path, 8), "first.csv")
+    second = save_manifest(tmp_path, make_rows(tmp_path, 5, first=100), "second.csv")
+    report, lock = tmp_path / "r.csv", tmp_path / "r.csv.lock"
+    started, go_on = threading.Event(), threading.Event()
+
+    def hold(_request, _count, phase):
+        if phase == "before":
+            started.set()
+            go_on.wait(30)
+
+    with doubles.relay(sandbox.url, hold) as (url, _):
+        with start_batch(first, url, "--report", report) as running:
+            assert started.wait(30)
+            for more in ((), ("--dry-run",)):
+                began = time.monotonic()
+                refused = run("send", "--batch", second, "--service", sandbox.url, "--report", report, *more)
+                assert (refused.code, refused.out) == (6, "")
+                assert f"another docsend (process {running.pid}) is writing the report" in refused.err
+                assert "or give another name with --report" in refused.err
+                assert time.monotonic() - began < 5
+            failed = run("send", "--batch", second, "--service", sandbox.url, "--report", report, "--json")
+            assert (failed.json["status"], failed.json["problems"][0]["code"]) == ("unfinished", "unfinished")
+            assert sandbox.count() == 0
+            go_on.set()
+            out, _ = running.communicate(timeout=60)
+            assert (running.returncode, out) == (0, b"8 rows: 8 received\n")
+        assert [row["reference"] for row in read_report(report)] == [f"client {n}" for n in range(8)]
+        assert not lock.exists()
+    assert run("send", "--batch", second, "--service", sandbox.url, "--report", report).code == 0
+    assert len(read_report(report)) == 5
+
+
+def test_a_killed_run_does_not_keep_others_from_its_report(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 4)), tmp_path / "r.csv"
+    started = threading.Event()
+
+    def hold(_request, _count, phase):
+        if phase == "before":
+            started.set()
+            time.sleep(0.3)
+
+    with (
+        doubles.relay(sandbox.url, hold) as (url, _),
+        start_batch(file, url, "--report", report) as running,
+    ):
+        assert started.wait(30)
+        running.kill()
+    assert (tmp_path / "r.csv.lock").read_text() == str(running.pid)
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    assert list(tmp_path.glob("r.csv*")) == [report]
+
+
+def test_a_file_that_is_no_lock_file_is_left_alone(run, sandbox, tmp_path) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 1))
+    other = samples.write(tmp_path, "r.csv.lock", b"mine")
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "r.csv")
+    refused = run(*argv)
+    assert (refused.code, sandbox.count(), other.read_bytes()) == (8, 0, b"mine")
+    assert "r.csv.lock: it exists and is not a lock file" in refused.err
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_dry_run_or_a_failed_check_never_replaces_a_report_with_receipts(
+    run, sandbox, tmp_path, form
+) -> None:
+    rows = make_rows(tmp_path, 3)
+    file, report = save_manifest(tmp_path, rows), tmp_path / f"r.{form}"
+    argv = ("send", "--service", sandbox.url, "--report", report, "--batch")
+    assert run(*argv, file).code == 0
+    received = report.read_bytes()
+    rows[1][4] = "000000019"
+    faulty = save_manifest(tmp_path, rows, "faulty.csv")
+    for code, *words in (
+        (0, file, "--dry-run"),
+        (3, faulty),
+        (3, faulty, "--quiet"),
+        (3, faulty, "--dry-run"),
+    ):
+        checked = run(*argv, *words)
+        assert (checked.code, report.read_bytes(), list(tmp_path.glob("r.*"))) == (code, received, [report])
+        assert f"{report} has receipts, so it stays as it is; this check has no report" in checked.err
+        assert "give another name with --report" in checked.err
+    assert run(*argv, file, "--dry-run", "--json").summary["report"] is None
+    part = tmp_path / f"r.{form}.part"
+    report.rename(part)  # as of a run that was killed
+    assert run(*argv, file, "--dry-run").code == 0
+    assert (part.read_bytes(), report.exists()) == (received, False)
+    part.unlink()
+    for _ in range(2):
+        assert run(*argv, faulty).code == 3
+        assert [row["status"] for row in read_report(report)] == ["checked", "faulty", "checked"]
+    assert run(*argv, file).code == 0
+    assert [row["status"] for row in read_report(report)] == ["received"] * 3

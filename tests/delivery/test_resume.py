@@ -94,6 +94,10 @@ def test_a_submission_unknown_to_the_service_is_reported_with_the_command_that_s
 def test_the_suggested_command_includes_the_occurrence(run, sandbox, payslip) -> None:
     intercept = Busy("declare", "before")
     with doubles.relay(sandbox.url, intercept) as (url, _):
+        intercept.on = False
+        for number in ("1", "2"):
+            assert run("send", payslip, *SEND, "--service", url, "--occurrence", number).code == 0
+        intercept.on = True
         force_staged_upload(url)
         left = run("send", payslip, *SEND, "--service", url, "--occurrence", "3", "--json")
         assert left.code == 6
@@ -104,7 +108,7 @@ def test_the_suggested_command_includes_the_occurrence(run, sandbox, payslip) ->
         sent = run(*command[1:], "--json")
         assert (sent.code, sent.json["key"], sent.json["occurrence"]) == (0, left.json["key"], 3)
         assert run("receipts", "resume").code == 0
-    assert sandbox.count() == 1
+    assert sandbox.count() == 3
 
 
 def test_a_document_that_has_changed_is_not_sent_by_resume(run, sandbox, payslip) -> None:

@@ -66,6 +66,93 @@ def test_merged_reports_of_shares_and_repeated_runs_have_each_row_once(
     assert run("receipts", "merge", file).code == 2, "a manifest is not a report"
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_share_that_never_ran_is_missed_with_its_number(run, sandbox, tmp_path, monkeypatch, form) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = save_manifest(tmp_path, make_rows(tmp_path, 12))
+
+    def send(share: str, report: str) -> None:
+        argv = ("send", "--batch", file, "--service", sandbox.url, "--shard", share)
+        assert run(*argv, "--report", report).code == 0
+
+    send("1/3", f"one.{form}")
+    send("3/3", f"three.{form}")
+    incomplete = run("receipts", "merge", f"one.{form}", f"three.{form}")
+    assert incomplete.code == 7
+    assert "share 2 of 3 is missing: no report is about it" in incomplete.err
+    assert "for example --shard 2/3" in incomplete.err
+    (tmp_path / "both.csv").write_text(incomplete.out, "utf-8")
+    assert run("receipts", "merge", "both.csv").code == 7, "a merged report still says what it lacks"
+    assert "shares of 3 are missing: no report is about 2, 3" in run("receipts", "merge", f"one.{form}").err
+    send("2/3", f"two.{form}")
+    assert run("receipts", "merge", "both.csv", f"two.{form}").code == 0
+    send("2/2", f"half.{form}")
+    send("1/4", f"quarter.{form}")
+    assert "share 3 of 4" in run("receipts", "merge", f"half.{form}", f"quarter.{form}").err
+    send("3/4", f"another.{form}")
+    parts = (f"half.{form}", f"quarter.{form}", f"another.{form}")
+    assert run("receipts", "merge", *parts).code == 0, "a half and two quarters"
+    send("1/1", f"all.{form}")
+    assert run("receipts", "merge", f"one.{form}", f"all.{form}").code == 0, (
+        "a run without shares has all rows"
+    )
+
+
+def test_a_share_without_rows_needs_no_report(run, sandbox, tmp_path) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 3))
+    reports = [tmp_path / f"{k}.csv" for k in range(1, 10)]
+    for k, report in enumerate(reports, 1):
+        argv = ("send", "--batch", file, "--service", sandbox.url, "--shard", f"{k}/9")
+        assert run(*argv, "--report", report).code == 0
+    assert run("receipts", "merge", *reports).code == 0
+    filled = [report for report in reports if read_report(report)]
+    assert 1 <= len(filled) <= 3
+    assert run("receipts", "merge", *filled).code == 0
+    if len(filled) > 1:
+        missing = run("receipts", "merge", *filled[1:])
+        assert (missing.code, f"share {filled[0].stem} of 9 is missing" in missing.err) == (7, True)
+
+
+def test_reports_of_two_batches_are_complete_only_if_both_are(run, sandbox, tmp_path) -> None:
+    reports = []
+    for month, first in (("november", 0), ("december", 20)):
+        file = save_manifest(tmp_path, make_rows(tmp_path, 8, first=first), f"{month}.csv")
+        for k in (1, 2):
+            reports.append(tmp_path / f"{month}-{k}.csv")
+            argv = ("send", "--batch", file, "--service", sandbox.url, "--shard", f"{k}/2")
+            assert run(*argv, "--report", reports[-1]).code == 0
+    assert run("receipts", "merge", *reports).code == 0
+    missing = run("receipts", "merge", *reports[:3])
+    assert (missing.code, missing.err.count("is missing"), "share 2 of 2" in missing.err) == (7, 1, True)
+
+
+def test_merged_reports_end_with_the_code_of_a_batch_with_their_rows(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    rows = make_rows(tmp_path, 4)
+    rows[0][4] = "000000019"
+    file = save_manifest(tmp_path, rows)
+    names = ("good.csv", "faulty.csv", "checked.csv", "dead.csv")
+    good, faulty, checked, dead = [tmp_path / name for name in names]
+    valid = save_manifest(tmp_path, rows[1:], "valid.csv")
+    assert run("send", "--batch", valid, "--service", sandbox.url, "--report", good).code == 0
+    argv = ("send", "--batch", file, "--only-valid", "--report")
+    assert run(*argv, faulty, "--service", sandbox.url).code == 9
+    assert run(*argv, checked, "--dry-run").code == 3
+    assert run(*argv, dead, "--service", "http://127.0.0.1:9", "--occurrence", 2).code == 7
+    cases = {
+        (good,): 0,
+        (good, faulty): 9,
+        (checked,): 7,
+        (checked, faulty): 9,
+        (faulty, dead): 7,
+        (good, checked): 9,
+    }
+    for reports, code in cases.items():
+        assert run("receipts", "merge", *reports).code == code, reports
+
+
 def test_reports_of_docsend_0_1_are_read_with_their_original_meaning(run, sandbox, tmp_path) -> None:
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 3)), tmp_path / "report.csv"
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
@@ -75,6 +162,8 @@ def test_reports_of_docsend_0_1_are_read_with_their_original_meaning(run, sandbo
     for row in rows:
         assert (row.pop("repeated"), row["status"]) == ("true", "received")
         row["status"] = "before"
+        for column in ("share", "empty_shares", "batch"):
+            del row[column]
     old = samples.write(tmp_path, "old.csv", report_csv(rows))
     merged = run("receipts", "merge", old, "--json")
     merged_rows = [json.loads(line) for line in merged.out.splitlines()]
@@ -82,6 +171,7 @@ def test_reports_of_docsend_0_1_are_read_with_their_original_meaning(run, sandbo
         0,
         {("received", "true")},
     )
+    assert f"{old} names no share, as docsend 0.1 wrote it: a gap goes unnoticed" in merged.err
     for row in rows:
         row["status"] = "received"
     first = run("receipts", "merge", samples.write(tmp_path, "first.csv", report_csv(rows)), "--json")

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
     from docsend.delivery.clearance import Clearance
-    from docsend.delivery.deliver import DeliveredSubmission, OpenCall
-    from docsend.errors import DocsendError
+    from docsend.delivery.deliver import OpenCall
     from docsend.model.catalog import Branch
     from docsend.model.document import Document
     from docsend.model.receipt import Delivery, Receipt
@@ -89,16 +88,17 @@ def _random_key(original: Callable[[bytes], str], canonical: bytes) -> str:
 bug = Bug("the plan is stored after the first byte is sent", "power")
 
 
-@bug.replaces("docsend.delivery.deliver:record_plans")
+@bug.replaces("docsend.delivery.deliver:_plan")
 def _declare_before_recording(
-    original: Callable[..., list[Delivery | DocsendError | Clearance]],
-    submissions: Sequence[CheckedSubmission],
+    original: Callable[..., Delivery | Clearance],
+    checked: CheckedSubmission,
     service: ServiceClient,
     ledger: Ledger,
-) -> list[Delivery | DocsendError | Clearance]:
-    for checked in submissions:
-        service.declare(checked, may_be_received=True)
-    return original(submissions, service, ledger)
+    *,
+    anyway: bool,
+) -> Delivery | Clearance:
+    service.declare(checked, may_be_received=True)
+    return original(checked, service, ledger, anyway=anyway)
 
 
 bug = Bug("the receipt is printed before it is on disk", "power")
@@ -107,13 +107,13 @@ _postponed_receipts: list[tuple[str, str, Receipt]] = []
 
 @bug.replaces("docsend.delivery.deliver:deliver")
 def _postpone_receipt(
-    original: Callable[..., DeliveredSubmission],
+    original: Callable[..., Delivery],
     checked: CheckedSubmission,
     service: str,
     ledger: Ledger,
     *more: object,
     **named: object,
-) -> DeliveredSubmission:
+) -> Delivery:
     vars(ledger)["record_receipt"] = lambda *received: _postponed_receipts.append(received)
     try:
         return original(checked, service, ledger, *more, **named)
@@ -128,9 +128,9 @@ def _record_postponed_receipts(
     checked: CheckedSubmission,
     account: Account | None,
     *,
-    again: bool,
+    anyway: bool,
 ) -> None:
-    original(context, checked, account, again=again)
+    original(context, checked, account, anyway=anyway)
     with context.open_ledger() as late:
         for service, key, receipt in _postponed_receipts:
             late.record_receipt(service, key, receipt)

@@ -169,14 +169,20 @@ def _send_with_an_existing_ledger(folder: Path, url: str, seed: int) -> Scenario
     return scenario
 
 
-def _send_again(folder: Path, url: str, seed: int) -> Scenario:
-    """Send the same content again on purpose; a later run finishes it and must not send it a third time."""
+def _send_second_occurrence(folder: Path, url: str, seed: int) -> Scenario:
+    """Send the same content a second time on purpose; the same command must not send it a third time."""
     scenario = _send(folder, url, seed, count=2)
     lab.run(scenario.command, scenario.env)
-    command = [*scenario.command, "--again"]
-    return Scenario(
-        command, ["receipts", "resume", "--json"], scenario.env, scenario.home, scenario.expected, 2
-    )
+    command = [*scenario.command, "--occurrence", "2"]
+    return Scenario(command, command, scenario.env, scenario.home, scenario.expected, 2)
+
+
+def _send_anyway(folder: Path, url: str, seed: int) -> Scenario:
+    """Send what resembles an earlier submission, on purpose; the same command must not send it twice."""
+    scenario = _send(folder, url, seed, count=2)
+    lab.run([*scenario.command, "--remark", "the first of them"], scenario.env)
+    command = [*scenario.command, "--anyway"]
+    return Scenario(command, command, scenario.env, scenario.home, scenario.expected, 2)
 
 
 def _resume(folder: Path, url: str, seed: int) -> Scenario:
@@ -254,7 +260,8 @@ SHARED_SANDBOX: dict[str, Callable[[Path, str, int], Scenario]] = {
     "send fifteen documents": _send_fifteen,
     "send as an employer": _send_as_employer,
     "send with an existing ledger": _send_with_an_existing_ledger,
-    "send --again": _send_again,
+    "send --occurrence 2": _send_second_occurrence,
+    "send --anyway": _send_anyway,
     "receipts resume": _resume,
     "send after a kill": _send_after_a_kill,
     "send after a lost receipt": _send_after_a_lost_receipt,
@@ -304,7 +311,7 @@ def inject_into_clients(
         for name, factory, call, n in points
         for fault in ([f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"])
     ]
-    planned = _sample(planned, count, seed)
+    planned = sample(planned, count, seed)
     summary.note = f"{len(planned)} of the points of {len({name for name, _, _ in planned})} commands"
     # This experiment needs its own sandbox, because the names of its documents count from 1.
     with (
@@ -346,9 +353,6 @@ def _inject(
     if scenario.rerun != scenario.command and scenario.submissions == 1:
         # `resume` was killed, and the command itself has to finish; or the other way round.
         runs.append(lab.run(scenario.command, scenario.env))
-    if "--again" in scenario.command and not _has_received_all(sandbox, scenario):
-        # It was killed before it declared the submission: there is nothing to resume, so --again runs again.
-        runs.append(lab.run(scenario.command, scenario.env))
     if all(run.code != 0 for run in runs):
         violations.append(("lost", f"no run succeeded: {[run.code for run in runs]} {runs[-1].err[-200:]}"))
     violations += lab.find_violations(
@@ -376,10 +380,6 @@ def _resend_violations(scenario: Scenario, runs: Sequence[lab.RunResult]) -> lis
     return violations
 
 
-def _has_received_all(sandbox: lab.Sandbox, scenario: Scenario) -> bool:
-    return len(lab.received_submissions(sandbox.folder, scenario.expected)) >= scenario.submissions
-
-
 def _sample_factories(
     factories: dict[str, Callable[[Path, str, int], Scenario]], count: int, seed: int
 ) -> dict[str, Callable[[Path, str, int], Scenario]]:
@@ -389,7 +389,7 @@ def _sample_factories(
     return dict(random.Random(seed).sample(sorted(factories.items()), min(2, len(factories))))
 
 
-def _sample(items: list[_T], count: int, seed: int) -> list[_T]:
+def sample(items: list[_T], count: int, seed: int) -> list[_T]:
     """Return `count` random items, always the same for a seed, or all of them if there are no more."""
     if len(items) <= count:
         return items
@@ -427,7 +427,7 @@ def inject_into_sandboxes(count: int, seed: int, scratch: Path, *, errnos: bool 
             for n in range(1, counts[call] + 1):
                 faults = [f"error={e}" for e in ERRNOS[call]] if errnos else ["signal=KILL"]
                 points += [(scenario_name, factory, InjectionPoint(call, n, fault)) for fault in faults]
-    planned = _sample(points, count, seed)
+    planned = sample(points, count, seed)
     summary.note = f"{len(planned)} of {len(points)} points of {len(factories)} sessions"
 
     def run_job(job: tuple[int, tuple[str, Callable[[Path, str, int], Scenario], InjectionPoint]]) -> None:

@@ -303,8 +303,7 @@ def find_violations(
     submissions_received = received_submissions(folder, expected)
     keys = receipt_keys(folder)
     tokens = token_digests(folder)
-    found = [violation for result in runs for violation in _run_violations(result, keys, tokens)]
-    found += [violation for home in homes for violation in _ledger_violations(home, keys)]
+    found = run_and_ledger_violations(runs, homes, keys, tokens)
     if len(submissions_received) > submissions:
         found.append(("duplicated", f"{len(submissions_received)} receipts for {submissions} submissions"))
     if len(submissions_received) < submissions:
@@ -318,11 +317,20 @@ def find_violations(
     return found
 
 
+def run_and_ledger_violations(
+    runs: Sequence[RunResult], homes: Sequence[Path], keys: Mapping[str, str], tokens: set[str]
+) -> list[tuple[str, str]]:
+    """Return what is not true, or must not be there, in the outputs of runs and in the clients' ledgers."""
+    found = [violation for result in runs for violation in _run_violations(result, keys, tokens)]
+    return found + [violation for home in homes for violation in _ledger_violations(home, keys)]
+
+
 def _run_violations(
     run_result: RunResult, keys: Mapping[str, str], tokens: set[str]
 ) -> Iterator[tuple[str, str]]:
     """Check that what a run printed is true, and that it contains no secret."""
-    if run_result.code == 0 and run_result.receipt is None and "docsend.result/2" in run_result.out:
+    is_single = run_result.result.get("schema") == "docsend.result/2"  # not the summary of a batch
+    if run_result.code == 0 and run_result.receipt is None and is_single:
         yield "lost", "exit code 0 without a receipt"
     if run_result.receipt is not None and run_result.receipt["number"] not in keys:
         yield "lost", f"{run_result.receipt['number']} was printed, but the sandbox has no such receipt"

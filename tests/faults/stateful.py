@@ -28,7 +28,7 @@ import doubles
 from docsend.checks import documents, submission_rules
 from docsend.config.address import Endpoint
 from docsend.delivery import deliver
-from docsend.errors import DocsendError, Refused
+from docsend.errors import DocsendError, InvalidSubmission, Refused
 from docsend.model.submission import CheckedSubmission, Submission
 from docsend.sandbox import server
 from docsend.sandbox.store import UNFINISHED_LIFETIME, Store
@@ -58,9 +58,7 @@ POLICIES = st.sampled_from([NO_PATIENCE, RetryPolicy(5, 0.001, 0.01)])
 
 def _deliver(checked: CheckedSubmission, service: ServiceClient, ledger: Ledger) -> Delivery:
     """Deliver through a client that is already open."""
-    sent = deliver.deliver(checked, service.name, ledger, lambda _: contextlib.nullcontext(service))
-    assert sent.submission == checked
-    return sent.delivery
+    return deliver.deliver(checked, service.name, ledger, lambda _: contextlib.nullcontext(service))
 
 
 class FaultyClient(ServiceClient):
@@ -153,6 +151,12 @@ class SubmissionMachine(RuleBasedStateMachine):
                 delivery = _deliver(checked, service, opened)
             except Refused:
                 assert checked.key in self.withdrawn, "refused without a reason"
+                return
+            except InvalidSubmission:
+                first = self.checked[which].key
+                assert occurrence > 1, "refused without a reason"
+                assert first not in self.withdrawn
+                assert first not in self.receipts or opened.find(self.name, first), "a receipt was not found"
                 return
             except DocsendError:
                 assert fault is not None, "it failed without a fault"

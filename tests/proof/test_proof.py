@@ -431,7 +431,7 @@ def test_a_submission_that_was_not_received_has_no_proof(run, shared_sandbox, pa
     assert (outcome.code, outcome.json["status"]) == (2, "failed")
     assert "no proof available: the submission is open" in outcome.err
     assert "receipts resume" in outcome.err
-    for state, hint in (("refused", "receipts show"), ("withdrawn", "--again")):
+    for state, hint in (("refused", "receipts show"), ("withdrawn", "--occurrence 2")):
         with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as connection:
             connection.execute("UPDATE submission SET state = ?", (state,))
         connection.close()

@@ -56,16 +56,7 @@ def test_a_receipt_that_was_lost_in_transit_belongs_to_the_sender(
     assert sandbox.count() == 1
 
 
-def test_again_sends_what_another_sender_has_already_sent(run, sandbox, payslip, home) -> None:
-    first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
-    (home / "docsend" / "ledger.sqlite3").unlink()
-    again = run("send", payslip, *SEND, "--service", sandbox.url, "--again", "--json").json
-    assert (again["repeated"], again["key"] == first["key"], sandbox.count()) == (False, False, 2)
-
-
-def test_an_interrupted_again_reports_the_key_and_the_occurrence_of_its_own_submission(
-    run, sandbox, payslip, monkeypatch
-) -> None:
+def test_an_interrupted_occurrence_reports_its_own_key_and_number(run, sandbox, payslip, monkeypatch) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
     first = run("send", payslip, *SEND, "--service", sandbox.url, "--json").json
 
@@ -77,7 +68,7 @@ def test_an_interrupted_again_reports_the_key_and_the_occurrence_of_its_own_subm
     with doubles.relay(sandbox.url, intercept) as (url, _):
         assert run("send", payslip, *SEND, "--service", url).code == 0
         is_cut.append(True)
-        broken = run("send", payslip, *SEND, "--service", url, "--again", "--json")
+        broken = run("send", payslip, *SEND, "--service", url, "--occurrence", "2", "--json")
         (entry,) = [
             item for item in run("receipts", "--json").json["receipts"] if item["state"] != "received"
         ]
@@ -266,17 +257,6 @@ def test_a_receipt_hidden_by_an_intermediary_belongs_to_the_sender(
         if sent.code == 6:  # a redirect or the page of a captive portal ends a run
             sent = run("send", payslip, *SEND, "--service", url, "--json")
     assert (sent.code, sent.json["status"], sent.json["repeated"]) == (0, "received", False)
-    assert sandbox.count() == 1
-
-
-@pytest.mark.parametrize("reply", FOREIGN_RESPONSES.values(), ids=FOREIGN_RESPONSES)
-def test_again_sends_once_even_if_an_intermediary_hides_the_receipt(
-    run, sandbox, payslip, monkeypatch, reply
-) -> None:
-    monkeypatch.setenv("DOCSEND_PATIENCE", "5")
-    with doubles.relay(sandbox.url, replace_response(reply, is_first_exchange)) as (url, _):
-        sent = run("send", payslip, *SEND, "--service", url, "--again", "--json")
-    assert sent.code in (0, 6)
     assert sandbox.count() == 1
 
 

@@ -16,10 +16,11 @@ import doubles
 import old_ledgers
 import samples
 from conftest import ABOUT, WHO, force_staged_upload
-from declarations import checked_submission
+from declarations import checked_submission, different_submissions
 from docsend.errors import LocalError
 from docsend.model.submission import PASSED_ALL_RULES, CheckedSubmission
 from docsend.storage import ledger_rows, receipts
+from docsend.storage.earlier import NotPlanned
 from docsend.storage.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -32,6 +33,18 @@ RECEIPT = (
     b'{"branch":{"code":"haifa","name":{"en":"Haifa"}},"documents":[{"bytes":1,"name":"a.pdf","sha256":"00"}],'
     b'"issuer":"a test","key":"K","number":"1","received_at":"2026-11-23T00:00:00Z"}'
 )
+
+
+def plan(ledger: Ledger, one: CheckedSubmission) -> LedgerEntry:
+    (entry,) = plan_all(ledger, [one])
+    return entry
+
+
+def plan_all(ledger: Ledger, submissions: list[CheckedSubmission]) -> list[LedgerEntry]:
+    entries = ledger.record_plans("sandbox", submissions)
+    planned = [entry for entry in entries if not isinstance(entry, NotPlanned)]
+    assert len(planned) == len(submissions)
+    return planned
 
 
 def find(ledger: Ledger, key: str) -> LedgerEntry:
@@ -129,19 +142,19 @@ def test_a_key_at_two_services_needs_the_service_as_well(run, sent, sandbox, pay
 def test_times_are_utc_and_come_from_the_given_clock(tmp_path) -> None:
     noon = datetime(2026, 11, 23, 14, 0, tzinfo=timezone(timedelta(hours=2)))
     with Ledger(tmp_path / "ledger", now=lambda: noon) as ledger:
-        entry = ledger.record_plan("sandbox", checked_submission(tmp_path))
+        entry = plan(ledger, checked_submission(tmp_path))
     assert entry.planned_at == "2026-11-23T12:00:00.000Z"
 
 
 def test_eight_writers_at_once_lose_nothing(tmp_path) -> None:
-    one = checked_submission(tmp_path)
+    submissions = different_submissions(tmp_path, 25)
     failures: list[BaseException] = []
 
     def write(worker: int) -> None:
         try:
             with Ledger(tmp_path / "ledger") as ledger:
-                for number in range(25):
-                    ledger.record_plan(f"https://{worker}.example", one.with_occurrence(number + 1))
+                for one in submissions:
+                    ledger.record_plan(f"https://{worker}.example", one)
         except BaseException as error:  # noqa: BLE001 - every error fails the test
             failures.append(error)
 
@@ -196,12 +209,12 @@ def test_a_withdrawn_submission_is_never_received(run, sandbox, interrupted, pay
     assert run("receipts", "withdraw", key).code == 0, "a second time changes nothing"
     refused = run("send", payslip, *SEND, "--service", url, "--json")
     assert (refused.code, refused.problems) == (5, ["withdrawn"])
-    assert "--again" in refused.err
+    assert "--occurrence 2" in refused.err
     # Under the sandbox's own address the ledger has no entry, and the service reports the withdrawal.
-    again = ("send", payslip, *SEND, "--service", sandbox.url, "--json", "--again")
-    assert run(*again).problems == ["withdrawn"]
-    once_more = run(*again)
-    assert (once_more.code, once_more.json["key"] == key) == (0, False)
+    second = ("send", payslip, *SEND, "--service", sandbox.url, "--json", "--occurrence", "2")
+    sent = run(*second)
+    assert (sent.code, sent.json["key"] == key) == (0, False)
+    assert (run(*second).json["repeated"], sandbox.count()) == (True, 1)
 
 
 def test_a_received_submission_cannot_be_withdrawn(run, sent) -> None:
@@ -281,12 +294,12 @@ def test_a_receipt_that_cannot_be_stored_is_never_reported_as_received(tmp_path,
 
 
 def test_plans_and_receipts_of_a_batch_take_one_commit_each(tmp_path) -> None:
-    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 21)]
+    plans = different_submissions(tmp_path, 20)
     receipt = receipts.parse(RECEIPT)
     commits: list[str] = []
     with Ledger(tmp_path / "ledger") as ledger:
         ledger._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-        assert [entry.state for entry in ledger.record_plans("sandbox", plans)] == ["planned"] * 20
+        assert [entry.state for entry in plan_all(ledger, plans)] == ["planned"] * 20
         ledger.record_receipts("sandbox", {one.key: receipt for one in plans})
         assert len(commits) == 2
         assert ledger.record_plans("sandbox", []) == []
@@ -298,18 +311,18 @@ def test_plans_and_receipts_of_a_batch_take_one_commit_each(tmp_path) -> None:
 def test_planning_again_returns_the_entry_and_changes_nothing(tmp_path) -> None:
     one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
-        planned = ledger.record_plan("sandbox", one)
+        planned = plan(ledger, one)
         assert planned.is_newly_planned
         known = planned._replace(is_newly_planned=False)
-        assert known == ledger.record_plan("sandbox", one) == find(ledger, one.key)._replace(documents=())
+        assert known == plan(ledger, one) == find(ledger, one.key)._replace(documents=())
         ledger.record_refused("sandbox", one.key, "key-reused")
-        again = ledger.record_plan("sandbox", one)
+        again = plan(ledger, one)
         assert (again.state, again.problem, again.planned_at) == ("planned", None, planned.planned_at)
         assert again == find(ledger, one.key)._replace(documents=(), is_newly_planned=True)
 
 
 def test_a_receipt_that_cannot_be_stored_does_not_prevent_others_from_being_stored(tmp_path) -> None:
-    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 4)]
+    plans = different_submissions(tmp_path, 3)
     receipt = receipts.parse(RECEIPT)
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.record_plans("sandbox", plans)
@@ -341,24 +354,24 @@ def test_a_pending_state_does_not_overwrite_a_final_state(tmp_path) -> None:
 
 
 def test_a_failed_change_is_rolled_back_and_the_next_one_succeeds(tmp_path) -> None:
-    one, other = checked_submission(tmp_path), checked_submission(tmp_path).with_occurrence(2)
+    one, other = different_submissions(tmp_path, 2)
     incomplete = replace(other, category=None, token=PASSED_ALL_RULES)  # type: ignore[arg-type]  # SQLite refuses it
     with Ledger(tmp_path / "ledger") as ledger:
         with pytest.raises(LocalError, match="category"):
             ledger.record_plans("sandbox", [one, incomplete])
         assert list(ledger.entries()) == []
-        assert ledger.record_plan("sandbox", one).state == "planned"
+        assert plan(ledger, one).state == "planned"
 
 
 def test_many_threads_with_two_connections_to_one_ledger_lose_nothing(tmp_path) -> None:
-    plans = [checked_submission(tmp_path).with_occurrence(occurrence) for occurrence in range(1, 61)]
+    plans = different_submissions(tmp_path, 60)
     receipt = receipts.parse(RECEIPT)
     errors: list[BaseException] = []
 
     def deliver(ledger: Ledger, submissions: list[CheckedSubmission]) -> None:
         try:
             for one in submissions:
-                assert ledger.record_plan("sandbox", one).state in ("planned", "open", "sending", "received")
+                assert plan(ledger, one).state in ("planned", "open", "sending", "received")
                 ledger.record_open("sandbox", one.key)
                 ledger.record_sending("sandbox", one.key)
                 ledger.record_receipt("sandbox", one.key, receipt)

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tables import kinds, office, report
+from tables import kinds, office, opened_reports, report
 from tables.judging import judge
 from tables.report import Findings
 
@@ -38,6 +38,10 @@ def main(argv: list[str]) -> int:
             args.keep.write_bytes(made.content)
     sample.compare()
     findings.office = sample.description
+    if args.share == 1.0 and args.kind is None:
+        opened = opened_reports.find()
+        findings.office += f". {opened.description}"
+        findings.unsafe_reports = opened.exceeded
     text = report.text(findings, time.monotonic() - began)
     print(text)
     if args.write:

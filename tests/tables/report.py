@@ -26,11 +26,15 @@ _PACKAGES = ("openpyxl", "python-calamine", "xlwt", "XlsxWriter")
 
 @dataclass
 class Findings:
-    """Everything that was found. `office` says what LibreOffice was, and how many tables it read."""
+    """Everything that was found. `office` says what LibreOffice was, and how many tables it read.
+
+    `unsafe_reports` says where a report had a formula or was changed in LibreOffice.
+    """
 
     seed: int
     verdicts: list[Verdict] = field(default_factory=list)
     office: str = ""
+    unsafe_reports: tuple[str, ...] = ()
 
     def count(self, name: str) -> int:
         """Return how many rows, or tables, have this fault."""
@@ -39,6 +43,7 @@ class Findings:
     def exceeded(self) -> list[str]:
         """Return each limit that is exceeded."""
         found = [f"{text}: {count}" for name, text in _NONE_OF.items() if (count := self.count(name))]
+        found += self.unsafe_reports
         crashed = sum(verdict.outcome == "crashed" for verdict in self.verdicts)
         if crashed:
             found.append(f"tables that ended docsend: {crashed}")

@@ -75,7 +75,7 @@ def test_every_given_field_is_in_the_summary_and_in_the_printed_command(guided, 
         label = field.label.template if field.label else field.name
         assert re.search(rf"{label}\s+{n}\b", summary), (field.name, summary)
     terminal.type("y" + ENTER)
-    assert terminal.finish() == 0
+    assert terminal.finish() == 3, "the lower occurrences were never sent"
     words = printed_command(terminal)
     for n, field in enumerate(fields_, 2):
         assert words[words.index(field.option) + 1] == str(n)
@@ -334,10 +334,12 @@ def test_the_printed_command_quotes_any_file_name(sandbox, run, tmp_path, monkey
     assert (again.code, again.json["repeated"]) == (0, True), again.err
 
 
-def test_the_printed_command_has_again_and_an_id_that_differs_from_the_sender(guided, payslip, run) -> None:
+def test_the_printed_command_has_anyway_and_an_id_that_differs_from_the_sender(guided, payslip, run) -> None:
     assert run("senders", "add", "client", "--id", PERSON).code == 0
     about = (*ABOUT, "--branch", "haifa")
-    terminal = guided(payslip, *about[:-4], "--sender", "client", "--id", "000000026", "--again", columns=400)
+    terminal = guided(
+        payslip, *about[:-4], "--sender", "client", "--id", "000000026", "--anyway", columns=400
+    )
     terminal.answer("document type", "payslips" + ENTER)
     terminal.answer("branch", ENTER)
     terminal.answer("remark", ENTER)
@@ -346,7 +348,7 @@ def test_the_printed_command_has_again_and_an_id_that_differs_from_the_sender(gu
     words = printed_command(terminal)
     assert words[words.index("--id") + 1].endswith("026")
     assert words[words.index("--sender") + 1] == "client"
-    assert "--again" in words
+    assert "--anyway" in words
 
 
 def test_the_printed_command_has_a_placeholder_for_the_booklet_number(guided, payslip) -> None:
@@ -446,3 +448,48 @@ def test_every_character_contrasts_with_its_background(guided, payslip, ground, 
     terminal.type(CTRL_U + "nothing like it" + ENTER)
     assert "no choice matches" in terminal.read_until("no choice matches")
     assert "".join(faint()) == ""
+
+
+# -- what was sent before ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "code", "received"), [("n", 0, 1), ("y", 0, 2)])
+def test_what_was_received_is_sent_once_more_only_after_a_yes(
+    guided, sandbox, payslip, run, answer, code, received
+) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    terminal = guided(payslip, *ABOUT, *WHO, columns=200)
+    shown = terminal.read_until("--occurrence 2?")
+    assert "receipt SANDBOX-000001 of 20" in shown
+    terminal.type(answer + ENTER)
+    assert terminal.finish() == code
+    assert sandbox.count() == received
+    assert f"SANDBOX-00000{received}" in terminal.text
+
+
+@pytest.mark.parametrize("what", ["reference", "content"])
+@pytest.mark.parametrize(("answer", "code", "received"), [("n", 130, 1), ("y", 0, 2)])
+def test_what_resembles_an_earlier_submission_is_sent_only_after_a_yes(
+    guided, sandbox, payslip, run, what, answer, code, received
+) -> None:
+    send = (*ABOUT, *WHO, "--reference", "4711")
+    assert run("send", payslip, *send, "--service", sandbox.url).code == 0
+    if what == "reference":
+        payslip.write_bytes(payslip.read_bytes() + b"% exported anew\n")
+    else:
+        payslip = payslip.rename(payslip.with_name("copy.pdf"))
+    terminal = guided(payslip, *send, columns=200)
+    shown = terminal.read_until("send it all the same?")
+    assert f"[{what}-received-before]" in shown
+    assert "receipt SANDBOX-000001 of 20" in shown
+    terminal.type(answer + ENTER)
+    assert terminal.finish() == code
+    assert sandbox.count() == received
+
+
+def test_a_question_about_an_earlier_submission_can_be_canceled(guided, sandbox, payslip, run) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    terminal = guided(payslip, *ABOUT, *WHO, "--remark", "x", columns=200)
+    terminal.answer("send it all the same?", CTRL_C)
+    assert terminal.finish() == 130
+    assert sandbox.count() == 1

@@ -379,7 +379,9 @@ def test_a_terminal_shows_one_bar_for_the_rows_of_a_batch_and_the_summary_last(s
     bar = next(line for line in during.splitlines() if "20/30 rows" in line)
     assert bar.startswith("sent")
     assert "━" in bar
-    assert terminal.text.splitlines()[-1] == "30 rows: 30 received"
+    result, end = terminal.text.splitlines()[-2:]
+    assert result == "30 rows: 30 received"
+    assert re.fullmatch(r"ended after \d+ s; service: http://127\.0\.0\.1:\d+", end)
     assert "━" not in terminal.text
 
 
@@ -387,13 +389,16 @@ def test_without_a_terminal_a_batch_prints_its_progress_every_few_seconds(
     run, sandbox, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(progress.RowProgressLines, "INTERVAL_S", 0.2)
-    file = write_batch(tmp_path, 20)
+    file, report = write_batch(tmp_path, 20), tmp_path / "r.csv"
     with doubles.relay(sandbox.url, lambda *_: time.sleep(0.02)) as (url, _):
-        outcome = run("send", "--batch", file, "--service", url, "--jobs", "2")
+        outcome = run("send", "--batch", file, "--service", url, "--jobs", "2", "--report", report)
     assert outcome.code == 0
-    beats = [line for line in outcome.err.splitlines() if line.startswith("sent ")]
-    assert beats
-    assert re.fullmatch(r"sent \d+ of 20 rows, \d+ a second, \d+ s left", beats[0])
+    moment = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d  "
+    first, sending, *beats, end = outcome.err.splitlines()
+    assert re.fullmatch(moment + "batch.csv: .*", first)
+    assert re.fullmatch(moment + f"sending 20 rows to {url}", sending)
+    assert re.fullmatch(moment + r"sent \d+ of 20 rows, \d+ a second, \d+ s left", beats[0])
+    assert re.fullmatch(moment + f"ended after \\d+ s; service: {url}; report: {report}", end)
     quiet = run("send", "--batch", file, "--service", sandbox.url, "--quiet")
     assert quiet.err == ""
 

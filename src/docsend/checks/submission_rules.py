@@ -87,6 +87,24 @@ def check(
     )
 
 
+def reference_group(submission: Submission, catalog: Catalog) -> tuple[str | None, ...] | None:
+    """Return the reference of a submission with the person, the destination, the subject and the type.
+
+    The documents need not have been read. Return None if there is no reference, or if a value is invalid.
+    """
+    context = _context(
+        catalog, submission.to, submission.subject, submission.category, submission.type, submission.branch
+    )
+    if not submission.reference or context.destination is None or context.type is None:
+        return None
+    problems: Problems = []
+    names = (*_PERSON_FIELDS[context.destination.identity], "reference")
+    values = [RULES[name](submission, catalog, problems) for name in names]
+    if any(problem.is_error for problem in problems):
+        return None
+    return (context.destination.code, context.subject, context.type.code, *values)
+
+
 def _party_of(destination: Destination) -> Party | None:
     """Return the party whose identity fields a destination requires, or None if the account identifies it."""
     return None if destination.identity == "account" else destination.identity
@@ -153,6 +171,14 @@ def max_document_bytes(submission: Submission, catalog: Catalog) -> int:
 
 def _failed_check(problems: Problems) -> FailedCheck:
     return FailedCheck(tuple(sorted(problems, key=lambda problem: not problem.is_error)))
+
+
+# The fields that say who a person or an employer is, whatever else changes (`CheckedSubmission.person`).
+_PERSON_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "insured": ("id",),
+    "employer": ("employer_file", "employer_kind"),
+    "account": (),
+}
 
 
 # -- destination, subject, category, type and branch -------------------------------------------------------

@@ -14,10 +14,12 @@ import typer
 
 from docsend import signals
 from docsend.codes import Code
+from docsend.delivery import report as reports
 from docsend.delivery.batch import Batch, Outcome, Share
 from docsend.delivery.batch_result import BatchResult, OutcomeCounts
+from docsend.delivery.coverage import ReportedShare
 from docsend.delivery.preflight import PreflightResult, run_preflight
-from docsend.delivery.report import Report, refuse_to_overwrite
+from docsend.delivery.report import Report
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.manifest import reader, template
@@ -30,9 +32,13 @@ from docsend.ui.views.batch import (
     BatchRow,
     BatchSent,
     BatchSummaryLine,
+    say_end,
     say_failed_rows,
     say_next_steps,
     say_problems,
+    say_report_kept,
+    say_second_round,
+    say_sending,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +67,7 @@ class BatchOptions(NamedTuple):
     sender: str | None = None
     sheet: str | None = None
     ignore_columns: bool = False
+    anyway: bool = False
 
 
 def print_template(context: "CommandContext", format_: str) -> None:
@@ -86,6 +93,15 @@ def print_template(context: "CommandContext", format_: str) -> None:
 
 
 def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
+    """Check every row, then send the rows, as `_run` does. Meanwhile no other process writes the report."""
+    if options.report is None:
+        _run(context, submission, options)
+    else:
+        with reports.reserve(options.report, options.manifest):
+            _run(context, submission, options)
+
+
+def _run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
     """Check every row, then send the rows.
 
     In a dry run, nothing is sent. Unless `only_valid` is set, a single faulty row also prevents sending.
@@ -94,8 +110,6 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     raise typer.Exit with the batch's exit code, even on success.
     """
     started_at = time.monotonic()
-    if options.report:
-        refuse_to_overwrite(options.report, options.manifest)
     if not options.dry_run:
         # Fail early if no service is chosen, before anything is checked or written.
         context.settings.chosen_endpoint()
@@ -111,7 +125,7 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         sheet=options.sheet,
         ignore_columns=options.ignore_columns,
     )
-    context.streams.say(manifest.description)
+    context.streams.say_event(manifest.description)
     context.streams.say_problems(manifest.warnings)
     _require_rows(manifest)
     batch = Batch(
@@ -120,14 +134,20 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         _parse_shard(options.shard),
         allow_outside=options.allow_outside,
         is_thorough=options.thorough,
+        anyway=options.anyway,
     )
-    with context.output.row_progress(CHECKED_TEXTS, None) as progress:
-        plan = run_preflight(batch, progress.update)
+    plan = _check(context, batch, is_dry_run=options.dry_run)
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     counts, error = OutcomeCounts(), None
+    report_file = options.report
+    if report_file and is_checked_only and (kept := reports.find_receipts(report_file)):
+        report_file = None
+        say_report_kept(context.streams, kept)
     with contextlib.ExitStack() as stack:
-        report = stack.enter_context(Report(options.report, manifest)) if options.report else None
+        report: Report | None = None
+        if report_file:
+            report = stack.enter_context(Report(report_file, manifest, ReportedShare.of(batch)))
         try:
             if is_checked_only:
                 _report_preflight(context, batch, plan, report)
@@ -136,8 +156,40 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
         except DocsendError as failure:
             error = failure
     result = BatchResult(plan, None if is_checked_only else counts, error)
-    _show_result(context, result, options.report, time.monotonic() - started_at)
+    _show_result(context, result, report.path if report else None, time.monotonic() - started_at)
     raise typer.Exit(result.exit_code)
+
+
+def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> PreflightResult:
+    """Check every row, and look for what was received before.
+
+    Rows that repeat what was received are errors in a dry run. Otherwise they are only announced, because
+    the ledger decides about each of them when it is recorded.
+    """
+    endpoint, file = context.settings.endpoint, context.settings.ledger_file
+    with contextlib.ExitStack() as stack:
+        known = None
+        if not batch.anyway and endpoint is not None and file.exists():
+            from docsend.delivery.repetition import ReceivedBefore
+
+            ledger = stack.enter_context(context.open_ledger())
+            batch = batch._replace(identity_key=ledger.identity_key())
+            known = ReceivedBefore(ledger, endpoint.name)
+        progress = stack.enter_context(context.output.row_progress(CHECKED_TEXTS, None))
+        plan = run_preflight(batch, progress.update, known)
+    if is_dry_run:
+        for row, problem in plan.repetitions.items():
+            plan.record(row, [problem])
+    elif plan.repetitions:
+        context.streams.say(
+            Message.plural(
+                "1 row repeats what was received before and will not be sent (--anyway sends it, too)",
+                "{count:,} rows repeat what was received before and will not be sent (--anyway sends "
+                "them, too)",
+                len(plan.repetitions),
+            )
+        )
+    return plan
 
 
 def _require_rows(manifest: "Manifest") -> None:
@@ -163,6 +215,7 @@ def _show_result(context: "CommandContext", result: BatchResult, report: Path | 
         repeat_helps=result.repeat_helps,
     )
     context.output.show(summary)
+    say_end(context.streams, seconds, service=service if result.outcomes else None, report=report)
 
 
 def _read_standard_input() -> bytes:
@@ -211,6 +264,7 @@ def _send(
     Raise Interrupted if a signal was received, and LocalError if the report of a row could not be written.
     """
     account = context.require_account() if plan.needs_account else None
+    say_sending(context.streams, plan.good_rows, context.settings.chosen_endpoint().name)
     batch = batch._replace(account=account.code if account else None)
     report_error: LocalError | None = None
     with (
@@ -229,7 +283,8 @@ def _send(
         ):
             for outcome in outcomes:
                 counts.add(outcome)
-                progress.update(counts.finished, counts.finished - counts.received)
+                context.streams.say_problems(outcome.notices)
+                progress.update(counts.tried, counts.tried - counts.received, is_stopping=runner.is_stopped)
                 try:
                     _report_outcome(context, outcome, report)
                 except LocalError as failure:
@@ -277,13 +332,23 @@ def _open_runner(
         listener, account, catalog=batch.catalog, jobs=runner.jobs, sleep=runner.sleep
     ) as service:
         required = RequiredDocuments(service)
+
+        def begin_second_round(rows: int) -> None:
+            say_second_round(context.streams, rows)
+            service.renew_retry_time()
+
         yield (
             runner,
             workers.DeliveryCalls(
-                record_plans=lambda checked: deliver.record_plans(checked, service, ledger),
-                upload=lambda checked, cleared: deliver.upload(checked, cleared, service, ledger, required),
+                record_plans=lambda checked: deliver.record_plans(
+                    checked, service, ledger, anyway=batch.anyway
+                ),
+                upload=lambda checked, cleared: deliver.upload(
+                    checked, cleared, service, ledger, required, anyway=batch.anyway
+                ),
                 record_receipts=lambda deliveries: deliver.record_receipts(deliveries, service, ledger),
                 abort=service.close,
+                begin_second_round=begin_second_round,
             ),
         )
 

@@ -60,6 +60,14 @@ def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool)
 
 
 def _from_typer_exception(error: typer.TyperException) -> UsageError:
+    if isinstance(error, NoSuchOption) and error.option_name == "--again":
+        return UsageError(
+            Message("--again is no longer an option, because it could not be repeated safely"),
+            Message(
+                "give --occurrence 2 to send the same content a second time, or --anyway to send what "
+                "resembles an earlier submission"
+            ),
+        )
     context = getattr(error, "ctx", None)
     return usage_error(_message_from_typer(error), context.command_path if context else "docsend")
 

@@ -93,7 +93,10 @@ def _no_receipt_error(entry: "LedgerEntry") -> UsageError:
             key=entry.key[:12],
         )
     elif entry.state == "withdrawn":
-        hint = Message("a withdrawal is final; use `docsend send --again` to send the same content again")
+        hint = Message(
+            "a withdrawal is final; to send the same content, use `docsend send … --occurrence {next}`",
+            next=entry.occurrence + 1,
+        )
     return UsageError(
         Message("no proof available: the submission is {state}", state=STATE_NAMES[entry.state]),
         hint,

@@ -54,6 +54,9 @@ def upload(
         bool,
         typer.Option("--dry-run", "-n", help="Check everything and show the findings, but send nothing."),
     ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Send even the same documents that were received before.")
+    ] = False,
 ) -> None:
     """Check and send one required document, and print the receipt.
 
@@ -68,5 +71,5 @@ def upload(
         submission = required.submission_for(
             id_, service, ledger, lambda: context.open_service(context.retry_listener(), account)
         )
-    options = send_one.SendOptions(dry_run=dry_run)
+    options = send_one.SendOptions(dry_run=dry_run, anyway=anyway)
     send_one.run(context, submission, [Path(file)], options, account=account)

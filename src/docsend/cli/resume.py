@@ -146,7 +146,6 @@ def _rerun_hint(context: "CommandContext", entry: "LedgerEntry") -> Message:
     identity_options = {"insured": " --id …", "employer": " --employer-file … --booklet … --mobile …"}
     files = [document.path for document in entry.documents]
     command = shlex.join(["docsend", "send", *files, *arguments])
-    # Not --again: it selects the next occurrence that is not finished, which may be a different one.
     occurrence = f" --occurrence {entry.occurrence}" if entry.occurrence > 1 else ""
     identity = identity_options.get(destination.identity, "") if destination else ""
     return Message("send it again with the same options: {command}", command=command + identity + occurrence)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from docsend.cli.send_one import SendOptions
     from docsend.model.submission import Submission
 
-# `docsend required upload` has the same exit codes; a batch adds SOME_ROWS.
+# `docsend required upload` has the same exit codes; a batch adds those of its rows.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
 
 
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "send",
-        exits=(*EXITS, ExitCode.SOME_ROWS),
+        exits=(*EXITS, ExitCode.ROWS_UNFINISHED, ExitCode.ROWS_FAULTY),
         example="docsend send payslip.pdf --to benefits --subject unemployment \\\n"
         "    --category employer --type payslips --id 000000018 --service sandbox\n"
         "docsend send --batch payroll.csv --report result.csv --service sandbox",
@@ -52,8 +52,12 @@ def send(
         bool,
         typer.Option("--dry-run", "-n", help="Check everything and show the findings, but send nothing."),
     ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Send the same content again, even if it was already received.")
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway",
+            help="Send even what was received before: with the same reference, or the same documents.",
+        ),
     ] = False,
     batch: Annotated[
         str | None,
@@ -115,17 +119,14 @@ def send(
     """Check documents against the institute's rules, send them exactly once, and print the receipt.
 
     All problems are reported together, before anything is sent. Running the same command again finishes an
-    interrupted submission and sends nothing twice. Use `docsend catalog` to find the codes. On a terminal,
-    docsend asks for missing values.
+    interrupted submission and sends nothing twice. The same reference with other documents, and the same
+    documents under another name, are refused unless --anyway is given; --occurrence 2 sends the same content
+    a second time (docs/exactly-once.md). Use `docsend catalog` to find the codes. On a terminal, docsend asks
+    for missing values.
 
     With --batch, each row of a manifest is a submission (docs/manifest.md). Options for fields, such as --to,
     are defaults for rows that leave the field empty.
     """
-    if again and "occurrence" in given:
-        raise UsageError(
-            Message("--again and --occurrence cannot be combined"),
-            Message("use --occurrence for a particular occurrence, or --again for the next one"),
-        )
     if batch_template is not None:
         from docsend.cli.batch import print_template
 
@@ -153,11 +154,10 @@ def send(
         )
         from docsend.cli.send_one import SendOptions
 
-        _send_one(context, submission, files or (), sender, SendOptions(dry_run, again, thorough))
+        _send_one(context, submission, files or (), sender, SendOptions(dry_run, anyway, thorough))
         return
     conflict = Message("{option} cannot be combined with --batch")
     _reject_options({"FILE": bool(files)}, conflict, Message("list the documents in the manifest"))
-    _reject_options({"--again": again}, conflict, Message("leave out --again"))
     from docsend.cli import batch as batches
 
     options = batches.BatchOptions(
@@ -172,6 +172,7 @@ def send(
         sender=sender,
         sheet=sheet,
         ignore_columns=ignore_columns,
+        anyway=anyway,
     )
     batches.run(context, submission, options)
 

@@ -69,7 +69,7 @@ def _send(
             sender_values=of_sender,
             service=context.settings.service_flag,
             flags=[
-                *(["--again"] if options.again else []),
+                *(["--anyway"] if options.anyway else []),
                 *(["--thorough"] if options.thorough else []),
             ],
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from docsend.checks import documents, submission_rules
-from docsend.errors import DocsendError, LocalError, UsageError
+from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.ui import send_result
 from docsend.ui.views.submission import Checked, DocumentFindings, Received
@@ -18,15 +18,17 @@ from docsend.ui.views.submission import Checked, DocumentFindings, Received
 if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
+    from docsend.model.receipt import Delivery
     from docsend.model.submission import CheckedSubmission, Submission
     from docsend.service.client import ServiceClient
+    from docsend.storage.ledger import Ledger
 
 
 class SendOptions(NamedTuple):
     """Options of `docsend send` that say how one submission is checked and sent, not what it contains."""
 
     dry_run: bool = False
-    again: bool = False
+    anyway: bool = False
     thorough: bool = False
 
 
@@ -94,6 +96,8 @@ def show_or_send(
         checked = checked.with_account(account.code)
     context.streams.say_problems(checked.warnings)
     if options.dry_run:
+        if not options.anyway:
+            _refuse_received(context, submission, checked)
         endpoint = context.settings.endpoint
         result = send_result.SendResult(
             status="checked",
@@ -103,7 +107,7 @@ def show_or_send(
         )
         context.output.show_final(Checked(result, _max_document_bytes(context, submission)))
     else:
-        _send(context, checked, account, again=options.again)
+        _send(context, checked, account, anyway=options.anyway)
 
 
 def _max_document_bytes(context: "CommandContext", submission: "Submission") -> int | None:
@@ -132,12 +136,75 @@ def expand_files(given: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _send(
-    context: "CommandContext", checked: "CheckedSubmission", account: "Account | None", *, again: bool
+def _refuse_received(
+    context: "CommandContext", submission: "Submission", checked: "CheckedSubmission"
 ) -> None:
-    from docsend.delivery import deliver
+    """In a dry run, raise typer.Exit if the ledger alone shows that the submission would be refused."""
+    endpoint = context.settings.endpoint
+    if endpoint is None or not checked.has_key or not context.settings.ledger_file.exists():
+        return
+    from docsend.delivery import repetition
 
+    try:
+        with context.open_ledger() as ledger:
+            repetition.refuse_received(ledger.find_earlier(endpoint.name, checked))
+    except DocsendError as error:
+        context.output.show(
+            DocumentFindings(submission, checked.warnings, _max_document_bytes(context, submission))
+        )
+        context.output.fail(error, send_result.from_error(error, checked, endpoint.name, checked.warnings))
+        raise typer.Exit(error.code) from error
+
+
+def _send(
+    context: "CommandContext", checked: "CheckedSubmission", account: "Account | None", *, anyway: bool
+) -> None:
+    """Send a submission, and show its receipt or the error.
+
+    On a terminal, ask before something is sent a second time, in whatever sense. Elsewhere, say how to do it.
+    """
     service = context.settings.chosen_endpoint().name
+    try:
+        with context.open_ledger() as ledger:
+            checked, delivery = _deliver(context, checked, service, ledger, account, anyway=anyway)
+    except DocsendError as error:
+        context.streams.say_problems(error.notices)
+        warnings = (*checked.warnings, *error.notices)
+        context.output.fail(error, send_result.from_error(error, checked, service, warnings))
+        raise typer.Exit(error.code) from error
+    context.streams.say_problems(delivery.notices)
+    received = send_result.SendResult(
+        status="received",
+        is_repeated=delivery.is_repeated,
+        service=service,
+        submission=checked,
+        receipt=delivery.receipt,
+        problems=(*checked.warnings, *delivery.notices),
+    )
+    try:
+        context.output.show_final(Received(received, checked, delivery.receipt))
+    except LocalError as failure:
+        number, key = delivery.receipt.number, checked.key[:12]
+        raise LocalError(
+            Message("received as {number}, but {message}", number=number, message=failure.message),
+            Message("run `docsend receipts show {key}` to see the receipt", key=key),
+        ) from failure
+
+
+def _deliver(
+    context: "CommandContext",
+    checked: "CheckedSubmission",
+    service: str,
+    ledger: "Ledger",
+    account: "Account | None",
+    *,
+    anyway: bool,
+) -> "tuple[CheckedSubmission, Delivery]":
+    """Deliver a submission, and return it with its delivery.
+
+    If the user wants the same content to be sent once more, the returned submission is the next occurrence.
+    """
+    from docsend.delivery import deliver, repetition
 
     @contextlib.contextmanager
     def open_client(checked: "CheckedSubmission") -> "Iterator[ServiceClient]":
@@ -148,25 +215,46 @@ def _send(
             yield client
 
     try:
-        with context.open_ledger() as ledger:
-            sent = deliver.deliver(checked, service, ledger, open_client, again=again)
-    except DocsendError as error:
-        failed = error.submission or checked
-        context.output.fail(error, send_result.from_error(error, failed, service, checked.warnings))
-        raise typer.Exit(error.code) from error
-    received = send_result.SendResult(
-        status="received",
-        is_repeated=sent.delivery.is_repeated,
-        service=service,
-        submission=sent.submission,
-        receipt=sent.delivery.receipt,
-        problems=checked.warnings,
-    )
+        delivery = deliver.deliver(checked, service, ledger, open_client, anyway=anyway)
+    except InvalidSubmission as error:
+        is_repetition = any(problem.code in repetition.REPETITION_CODES for problem in error.problems)
+        if not is_repetition or not context.can_prompt:
+            raise
+        context.streams.say_problems(error.problems)
+        if not _confirm(context, Message("send it all the same? (y to send, n to cancel)")):
+            raise Interrupted(Message("nothing was sent")) from None
+        return checked, deliver.deliver(checked, service, ledger, open_client, anyway=True)
+    if delivery.is_repeated:
+        following = repetition.next_occurrence(checked, service, ledger)
+        context.streams.say(
+            Message(
+                "this submission had already been received: receipt {number} of {date}; it was not received "
+                "again",
+                number=delivery.receipt.number,
+                date=delivery.receipt.received_at[:10],
+            )
+        )
+        if not context.can_prompt:
+            context.streams.say(
+                Message("to send the same content once more, give --occurrence {next}", next=following)
+            )
+        elif _confirm(
+            context,
+            Message(
+                "send it once more, as with --occurrence {next}? (y to send, n to keep the receipt)",
+                next=following,
+            ),
+        ):
+            once_more = checked.with_occurrence(following)
+            return once_more, deliver.deliver(once_more, service, ledger, open_client, anyway=anyway)
+    return checked, delivery
+
+
+def _confirm(context: "CommandContext", question: Message) -> bool:
+    """Ask a question on the terminal. Raise Interrupted if the user presses Ctrl-C."""
+    from docsend.ui.prompts import TerminalPrompter
+
     try:
-        context.output.show_final(Received(received, sent.submission, sent.delivery.receipt))
-    except LocalError as failure:
-        number, key = sent.delivery.receipt.number, sent.submission.key[:12]
-        raise LocalError(
-            Message("received as {number}, but {message}", number=number, message=failure.message),
-            Message("run `docsend receipts show {key}` to see the receipt", key=key),
-        ) from failure
+        return TerminalPrompter(context.streams.render).confirm(question)
+    except KeyboardInterrupt as stop:
+        raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent")) from None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.checks import documents, submission_rules
 from docsend.codes import Code, Kind
 from docsend.delivery.clearance import Clearance
-from docsend.errors import InvalidSubmission, LocalError, Refused
+from docsend.errors import InvalidSubmission, LocalError, OccurrenceTooEarly, Refused
 from docsend.i18n import Message
 from docsend.model import fields
 from docsend.model.document import Document
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Delivery, Receipt
     from docsend.model.states import RowStatus
     from docsend.model.submission import Submission
+    from docsend.storage.identity_key import IdentityKey
 
 _LINES_PER_CHUNK = 64
 _IS_ERROR = attrgetter("is_error")
@@ -81,23 +82,32 @@ class CheckedRow(NamedTuple):
 
     def as_failed(self, error: DocsendError) -> Outcome:
         """Return the outcome of a row that failed with `error`, without its documents' buffers."""
-        problems = error.problems or (error.as_problem(),)
-        numbered = tuple(replace(problem, row=self.row.number) for problem in problems)
-        submission = self.submission.without_buffers()
+        problems = self._numbered(error.problems or (error.as_problem(),))
+        notices = self._numbered(error.notices)
         return Outcome(
-            self.row, _failure_status(error), submission, problems=numbered + self.problems, error=error
+            self.row,
+            _failure_status(error),
+            self.submission.without_buffers(),
+            problems=problems + self.problems + notices,
+            error=error,
+            notices=notices,
         )
+
+    def _numbered(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        return tuple(replace(problem, row=self.row.number) for problem in problems)
 
     def as_delivered(self, delivery: Delivery) -> Outcome:
         """Return the outcome of a row that was received."""
+        notices = self._numbered(delivery.notices)
         return Outcome(
             self.row,
             "received",
             self.submission.without_buffers(),
             delivery.receipt,
-            self.problems,
+            self.problems + notices,
             is_repeated=delivery.is_repeated,
             is_stored=delivery.is_stored,
+            notices=notices,
         )
 
 
@@ -106,6 +116,7 @@ class Outcome(NamedTuple):
 
     `is_repeated` is true if an earlier run, or another client, had already delivered the submission.
     `is_stored` is true if the receipt is in the ledger. Until then, the row must not be reported as received.
+    `notices` are those of the problems that appeared while the row was sent.
     """
 
     row: Row
@@ -116,6 +127,7 @@ class Outcome(NamedTuple):
     error: DocsendError | None = None
     is_repeated: bool = False
     is_stored: bool = True
+    notices: tuple[Problem, ...] = ()
 
     @property
     def key(self) -> str | None:
@@ -136,6 +148,8 @@ class Outcome(NamedTuple):
 def _failure_status(error: DocsendError) -> RowStatus:
     if isinstance(error, Refused):
         return "refused"
+    if isinstance(error, OccurrenceTooEarly):
+        return "unfinished"  # the same command again helps, once the lower occurrence is received
     return "faulty" if isinstance(error, InvalidSubmission) else "unfinished"
 
 
@@ -155,7 +169,11 @@ class Share(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A manifest, and everything needed to check its rows. If `share` is None, the batch is all rows."""
+    """A manifest, and everything needed to check its rows. If `share` is None, the batch is all rows.
+
+    With `anyway`, rows may repeat each other, or earlier submissions, as people mean it (see `repetition`).
+    `identity_key` is the key of the ledger's digests, or None if no ledger needs to be compared.
+    """
 
     manifest: Manifest
     catalog: Catalog
@@ -163,11 +181,12 @@ class Batch(NamedTuple):
     allow_outside: bool = False
     is_thorough: bool = False
     account: str | None = None
+    anyway: bool = False
+    identity_key: IdentityKey | None = None
 
     def read_rows(self) -> Iterator[Row]:
         """Return the rows of the batch's share, without their documents."""
-        rows = self.manifest.rows()
-        return rows if self.share is None else filter(self.share.includes, rows)
+        return filter(self.includes, self.manifest.rows())
 
     def read_row(self, row: Row, *, buffer: bool) -> ReadRow:
         """Read a row's documents.
@@ -219,13 +238,17 @@ class Batch(NamedTuple):
     def check_lines(self, lines: Sequence[Line]) -> list[CheckedRow]:
         """Parse lines and check those rows that belong to the batch's share (see `Share`).
 
-        No document stays in memory. Each stage processes all rows before the next stage starts. Processing
-        one row at a time would take 50% longer, because each stage would find the processor's caches filled
-        with another stage's data.
+        Each stage processes all rows before the next stage starts. Processing one row at a time would take
+        50% longer, because each stage would find the processor's caches filled with another stage's data.
         """
-        rows = [self.manifest.row(line) for line in lines]
-        if self.share is not None:
-            rows = [row for row in rows if self.share.includes(row)]
+        return self.check_rows([row for row in map(self.manifest.row, lines) if self.includes(row)])
+
+    def includes(self, row: Row) -> bool:
+        """Return whether a row belongs to the batch's share."""
+        return self.share is None or self.share.includes(row)
+
+    def check_rows(self, rows: Sequence[Row]) -> list[CheckedRow]:
+        """Read and check rows. No document stays in memory."""
         return [self.check_row(read) for read in [self.read_row(row, buffer=False) for row in rows]]
 
 

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 _MAX_SHOWN_FAILURES = 20
 
 
+def rows_exit_code(*, has_unfinished: bool, has_faulty: bool) -> ExitCode:
+    """Return the exit code for rows that were sent.
+
+    Rows that are unfinished or were not tried go before faulty and refused ones, because the same command
+    again may finish them.
+    """
+    if has_unfinished:
+        return ExitCode.ROWS_UNFINISHED
+    return ExitCode.ROWS_FAULTY if has_faulty else ExitCode.RECEIVED
+
+
 class OutcomeCounts:
     """Counts of the outcomes of a batch.
 
@@ -47,9 +58,9 @@ class OutcomeCounts:
         return self.counts["received"]
 
     @property
-    def finished(self) -> int:
-        """Number of rows that have an outcome."""
-        return self.counts.total()
+    def tried(self) -> int:
+        """Number of rows that have an outcome because they were tried."""
+        return self.counts.total() - self.counts["not tried"]
 
 
 class BatchResult(NamedTuple):
@@ -64,14 +75,21 @@ class BatchResult(NamedTuple):
 
     @property
     def exit_code(self) -> ExitCode:
-        """Exit code of the command."""
-        if self.error is not None:
+        """Exit code of the command.
+
+        An error of the settings, the sign-in or this machine goes before rows that are unfinished or were not
+        tried, and these go before rows that are faulty or refused.
+        """
+        if self.error is not None and self.error.code not in (ExitCode.REFUSED, ExitCode.UNFINISHED):
             return self.error.code
         if self.outcomes is None:
             return ExitCode.FAULTY if self.preflight.faulty else ExitCode.RECEIVED
         if self.outcomes.fatal_exit_code is not None:
             return self.outcomes.fatal_exit_code
-        return ExitCode.RECEIVED if self.outcomes.received == self.preflight.rows else ExitCode.SOME_ROWS
+        return rows_exit_code(
+            has_unfinished=bool(self.counts["unfinished"] or self.counts["not_tried"]),
+            has_faulty=bool(self.counts["faulty"] or self.counts["refused"]),
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -91,8 +109,7 @@ class BatchResult(NamedTuple):
         """Number of good rows that were not attempted because the batch ended early."""
         if self.outcomes is None:
             return 0
-        counts = self.outcomes.counts
-        return self.preflight.good_rows - (counts.total() - counts["not tried"])
+        return self.preflight.good_rows - self.outcomes.tried
 
     @property
     def repeat_helps(self) -> bool:

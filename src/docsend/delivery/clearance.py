@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from docsend.model.problem import Problem
     from docsend.storage.ledger_rows import LedgerEntry
 
 
 class Clearance(NamedTuple):
-    """Permission to send a submission whose plan is in the ledger, with what the ledger knew of it.
+    """Permission to send a submission, with what the ledger knew of it when its plan was recorded.
+
+    If `is_planned` is false, the plan is not in the ledger yet: the service has to be asked about earlier
+    submissions first. `notices` are warnings about these.
 
     If `may_be_received` is false, no earlier attempt can have led to a receipt. If `may_be_declared` is
     false, the ledger knows of no declaration at the service. Both default to true, the cautious assumption.
@@ -20,4 +24,6 @@ class Clearance(NamedTuple):
 
     may_be_received: bool = True
     may_be_declared: bool = True
+    is_planned: bool = True
+    notices: tuple[Problem, ...] = ()
     damaged: LedgerEntry | None = None

@@ -21,11 +21,11 @@ These invariants hold at every instant. In the code, "Invariant N" marks the pla
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from docsend.checks import documents
 from docsend.codes import Code
-from docsend.delivery import kept_receipts
+from docsend.delivery import kept_receipts, repetition
 from docsend.delivery.clearance import Clearance
 from docsend.delivery.required import RequiredDocuments
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
@@ -34,6 +34,7 @@ from docsend.model.problem import Problem
 from docsend.model.receipt import Delivery
 from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
 from docsend.storage import receipts
+from docsend.storage.earlier import NotPlanned
 from docsend.storage.receipts import DamagedReceipt
 
 if TYPE_CHECKING:
@@ -54,20 +55,9 @@ if TYPE_CHECKING:
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
 
 
-# Unfinished declarations expire, so the service may forget one even between two calls.
+# Unfinished declarations expire, so the service may forget one even between two calls. Another process may
+# record a submission that is the same between two looks at the ledger.
 _MAX_ROUNDS = 3
-
-
-class DeliveredSubmission(NamedTuple):
-    """A submission and its delivery.
-
-    `submission.occurrence` is 1 the first time that this content is sent, 2 the second time, and so on. It
-    may be higher than in the submission given to `deliver`, because `again` skips occurrences that have
-    already been received or withdrawn.
-    """
-
-    submission: CheckedSubmission
-    delivery: Delivery
 
 
 def deliver(
@@ -76,37 +66,24 @@ def deliver(
     ledger: Ledger,
     open_service: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
     *,
-    again: bool = False,
-) -> DeliveredSubmission:
+    anyway: bool = False,
+) -> Delivery:
     """Deliver a submission, continuing where an earlier run left off, and store its receipt.
 
     `service` is the service's name in the ledger. `open_service` connects to the service. It is not called if
-    the ledger has the receipt. With `again`, send the first occurrence that is neither received nor
-    withdrawn.
+    the receipt is already in the ledger, or if the submission repeats one that was received. With `anyway`,
+    send it even so (see `repetition`).
 
-    Raise InvalidSubmission if a file has changed, or if the service would refuse the submission because of a
-    document that it requires. Raise Refused, Unfinished, SignInRequired, UsageError, LocalError or
-    Interrupted for other failures. The error's `submission` is the one that was attempted.
+    Raise InvalidSubmission if the submission repeats an earlier one, if a file has changed, or if the service
+    would refuse the submission because of a document that it requires. Raise Refused, Unfinished,
+    SignInRequired, UsageError, LocalError or Interrupted for other failures.
     """
-    try:
-        ledger.require_identity_key()
-        entry = ledger.find(service, checked.key)
-        while again and entry is not None and entry.state in ("received", "withdrawn"):
-            # An interrupted occurrence is finished before a new one is sent.
-            checked = checked.with_occurrence(checked.occurrence + 1)
-            entry = ledger.find(service, checked.key)
-        is_new_in_ledger = again and entry is None
-        delivery = _resume_from_ledger(checked, entry, service, ledger, open_service)
-        while is_new_in_ledger and delivery.is_repeated:
-            # Another client has sent this occurrence, and --again asks for a new one.
-            checked = checked.with_occurrence(checked.occurrence + 1)
-            delivery = _resume_from_ledger(
-                checked, ledger.find(service, checked.key), service, ledger, open_service
-            )
-    except DocsendError as error:
-        error.submission = checked
-        raise
-    return DeliveredSubmission(checked, delivery)
+    ledger.identity_key()  # fail early without it
+    entry = ledger.find(service, checked.key)
+    if not anyway:
+        # Only an early answer, without the network. `_plan` looks again, in the transaction that records it.
+        repetition.refuse_received(ledger.find_earlier(service, checked))
+    return _resume_from_ledger(checked, entry, service, ledger, open_service, anyway=anyway)
 
 
 def _resume_from_ledger(
@@ -115,6 +92,8 @@ def _resume_from_ledger(
     service_name: str,
     ledger: Ledger,
     open_service: Callable[[CheckedSubmission], AbstractContextManager[ServiceClient]],
+    *,
+    anyway: bool,
 ) -> Delivery:
     """Return the delivery of an earlier run, or send the submission and store its receipt."""
     known = _ledger_result(entry) if entry is not None else Clearance()
@@ -125,10 +104,9 @@ def _resume_from_ledger(
             if isinstance(known, Clearance) and known.damaged is not None:
                 return kept_receipts.deliver(known.damaged, service, ledger)
             if checked.is_signed:
-                delivery = _upload_signed(checked, entry, service, ledger, RequiredDocuments(service))
-            else:
-                (planned,) = record_plans([checked], service, ledger)
-                delivery = _upload_planned(checked, planned, service, ledger)
+                _check_requirement(checked, entry, service, ledger, RequiredDocuments(service))
+            planned = _plan(checked, service, ledger, anyway=anyway)  # Invariant 1
+            delivery = _upload_planned(checked, planned, service, ledger)
             if not delivery.is_stored:
                 ledger.record_receipt(service.name, checked.key, delivery.receipt)
             return delivery
@@ -156,36 +134,53 @@ def _interruption_messages(
 
 
 def record_plans(
-    submissions: Sequence[CheckedSubmission], service: ServiceClient, ledger: Ledger
+    submissions: Sequence[CheckedSubmission], service: ServiceClient, ledger: Ledger, *, anyway: bool = False
 ) -> list[Delivery | DocsendError | Clearance]:
     """Record submissions in the ledger in one commit, before they are sent.
 
     Return one result for each submission: its clearance, its delivery if it was already received, or the
     error that forbids sending it. Raise LocalError if nothing could be written.
 
-    A personal submission is recorded in `upload` instead, because whether it may be sent depends on the
-    submissions before it.
+    A submission is recorded in `upload` instead if that needs the service: to learn what became of an earlier
+    submission that it repeats, or of the documents that a personal submission depends on.
     """
     # Invariant 1: the plans are durable before anything is sent.
     unsigned = [submission for submission in submissions if not submission.is_signed]
-    results = {entry.key: _ledger_result(entry) for entry in ledger.record_plans(service.name, unsigned)}
-    return [results.get(submission.key, Clearance()) for submission in submissions]
+    recorded = ledger.record_plans(service.name, unsigned, anyway=anyway)
+    results = {
+        submission.key: _ledger_result(result) for submission, result in zip(unsigned, recorded, strict=True)
+    }
+    return [results.get(submission.key, Clearance(is_planned=False)) for submission in submissions]
 
 
-def _ledger_result(entry: LedgerEntry) -> Delivery | DocsendError | Clearance:
+def _ledger_result(recorded: LedgerEntry | NotPlanned) -> Delivery | DocsendError | Clearance:
+    if isinstance(recorded, NotPlanned):
+        return _not_planned_result(recorded)
     try:
-        if delivery := receipts.earlier_delivery(entry):
+        if delivery := receipts.earlier_delivery(recorded):
             return delivery
     except DamagedReceipt:
-        return Clearance(damaged=entry)
-    if entry.state == "withdrawn":
+        return Clearance(damaged=recorded)
+    if recorded.state == "withdrawn":
         problem = Problem(
             Code.WITHDRAWN,
             Message("this submission was permanently withdrawn"),
-            Message("to send it as a new submission, give --again (in a manifest: another occurrence)"),
+            Message("to send it as a new submission, give --occurrence {next}", next=recorded.occurrence + 1),
         )
         return Refused(problem.message, problem.hint, [problem])
-    return Clearance(may_be_received=not entry.is_newly_planned, may_be_declared=entry.state != "planned")
+    return Clearance(
+        may_be_received=not recorded.is_newly_planned,
+        may_be_declared=recorded.state != "planned",
+        notices=tuple(map(repetition.perhaps_received_notice, recorded.perhaps_same)),
+    )
+
+
+def _not_planned_result(reason: NotPlanned) -> DocsendError | Clearance:
+    try:
+        repetition.refuse(reason)
+    except (InvalidSubmission, DamagedReceipt) as error:  # the receipt of the submission that it repeats
+        return error
+    return Clearance(is_planned=False)
 
 
 def upload(
@@ -194,51 +189,70 @@ def upload(
     service: ServiceClient,
     ledger: Ledger,
     required: RequiredDocuments,
+    *,
+    anyway: bool = False,
 ) -> Delivery:
     """Send a submission that `record_plans` has cleared, and return its delivery.
 
     The delivery must not be reported before its receipt is stored (`record_receipts`). Raise the same errors
     as `deliver`, except Interrupted.
     """
-    if checked.is_signed:
-        entry = ledger.find(service.name, checked.key)
-        return _upload_signed(checked, entry, service, ledger, required)
-    return _upload_planned(checked, clearance, service, ledger)
-
-
-def _upload_signed(
-    checked: CheckedSubmission,
-    entry: LedgerEntry | None,
-    service: ServiceClient,
-    ledger: Ledger,
-    required: RequiredDocuments,
-) -> Delivery:
-    """Check a personal submission against the service's requirements, record it in the ledger and send it."""
-    _check_requirement(checked, entry, service, ledger, required)
-    planned = _ledger_result(ledger.record_plan(service.name, checked))  # Invariant 1
+    planned: Delivery | Clearance = clearance
+    if not clearance.is_planned:
+        if checked.is_signed:
+            entry = ledger.find(service.name, checked.key)
+            _check_requirement(checked, entry, service, ledger, required)
+        planned = _plan(checked, service, ledger, anyway=anyway)  # Invariant 1
     return _upload_planned(checked, planned, service, ledger)
 
 
-def _upload_planned(
-    checked: CheckedSubmission,
-    planned: Delivery | DocsendError | Clearance,
-    service: ServiceClient,
-    ledger: Ledger,
-) -> Delivery:
-    """Send a submission, unless the ledger has its receipt or a reason not to send it.
+def _plan(
+    checked: CheckedSubmission, service: ServiceClient, ledger: Ledger, *, anyway: bool
+) -> Delivery | Clearance:
+    """Record a submission in the ledger, and first settle what became of those that it repeats.
 
-    `planned` is the result of recording the submission in the ledger.
+    Raise InvalidSubmission or Refused if it must not be sent. Raise Unfinished if another process records
+    such a submission each time.
     """
+    notices: list[Problem] = []
+    try:
+        rounds = 0
+        while rounds < _MAX_ROUNDS:
+            recorded = ledger.record_plan(service.name, checked, anyway=anyway)
+            planned = _ledger_result(recorded)
+            if isinstance(planned, DocsendError):
+                raise planned
+            if not isinstance(recorded, NotPlanned):
+                return planned._replace(notices=(*planned.notices, *notices))
+            notices += repetition.settle(recorded, checked, service, ledger)
+            rounds += bool(recorded.earlier)
+    except DocsendError as error:
+        error.notices = tuple(notices)
+        raise
+    raise Unfinished(
+        Message("another docsend is sending the same documents, or the same reference"),
+        Message("wait until it has ended, then run the same command again"),
+    )
+
+
+def _upload_planned(
+    checked: CheckedSubmission, planned: Delivery | Clearance, service: ServiceClient, ledger: Ledger
+) -> Delivery:
+    """Send a submission that is recorded in the ledger, unless the ledger has its receipt."""
     if isinstance(planned, Delivery):
         return planned
-    if isinstance(planned, DocsendError):
-        raise planned
     if planned.damaged is not None:
         return kept_receipts.deliver(planned.damaged, service, ledger)
-    if not planned.may_be_declared and service.one_exchange.accepts(checked):
-        return _send_in_one_exchange(checked, planned, service, ledger)
-    with _recording_refusals(checked.key, service, ledger):
-        return _send_staged(checked, planned, service, ledger)
+    try:
+        if not planned.may_be_declared and service.one_exchange.accepts(checked):
+            delivery = _send_in_one_exchange(checked, planned, service, ledger)
+        else:
+            with _recording_refusals(checked.key, service, ledger):
+                delivery = _send_staged(checked, planned, service, ledger)
+    except DocsendError as error:
+        error.notices = planned.notices
+        raise
+    return delivery._replace(notices=planned.notices)
 
 
 def record_receipts(

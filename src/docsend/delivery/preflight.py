@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+from docsend.checks import submission_rules
 from docsend.codes import Code
 from docsend.delivery import processes
 from docsend.i18n import Message
@@ -18,18 +20,23 @@ from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from docsend.delivery.batch import Batch, CheckedRow
-    from docsend.manifest.reader import Line
+    from docsend.delivery.repetition import ReceivedBefore
+    from docsend.manifest.reader import Line, Row
+    from docsend.storage.identity_key import IdentityDigests
 
 _MAX_WARNINGS = 1000
+_FIRST = (None, "", "1", 1)  # how a row says that it is the first sending of its content
 
 
 class PreflightResult:
     """Result of the first pass: the number of rows and bytes, the errors by row number, and the warnings.
 
     `needs_account` is true if a row without errors is a personal submission. Only an account can send one.
+    `repetitions` are the errors of rows that repeat what was received before, as far as the ledger shows.
+    Such a row does not keep the others from being sent.
     """
 
     def __init__(self) -> None:
@@ -39,6 +46,7 @@ class PreflightResult:
         self.faulty: dict[int, tuple[Problem, ...]] = {}
         self.warnings: list[Problem] = []
         self.warning_count = 0
+        self.repetitions: dict[int, Problem] = {}
 
     def record(self, row: int, problems: Iterable[Problem]) -> None:
         """Record all errors of a row, but only the first 1,000 warnings of the whole batch.
@@ -54,7 +62,7 @@ class PreflightResult:
             if len(self.warnings) < _MAX_WARNINGS:
                 self.warnings.append(problem)
         if errors:
-            self.faulty[row] = tuple(errors)
+            self.faulty[row] = (*self.faulty.get(row, ()), *errors)
 
     @property
     def good_rows(self) -> int:
@@ -62,8 +70,13 @@ class PreflightResult:
         return self.rows - len(self.faulty)
 
 
-def run_preflight(batch: Batch, on_progress: Callable[[int], None] = lambda _rows: None) -> PreflightResult:
-    """Check every row of a batch. Call `on_progress` with the number of rows checked so far."""
+def run_preflight(
+    batch: Batch, on_progress: Callable[[int], None] = lambda _rows: None, known: ReceivedBefore | None = None
+) -> PreflightResult:
+    """Check every row of a batch. Call `on_progress` with the number of rows checked so far.
+
+    `known` tells which rows repeat what was received before.
+    """
     result = PreflightResult()
     duplicates = _DuplicateDetector()
     check = functools.partial(_check_chunk, batch)
@@ -71,43 +84,104 @@ def run_preflight(batch: Batch, on_progress: Callable[[int], None] = lambda _row
     in_process = batch.manifest.needs_keyring
     chunks = processes.map_in_order(batch.line_chunks(), check, in_process=in_process)
     with contextlib.closing(chunks):
-        for summary in itertools.chain.from_iterable(chunks):
-            result.rows += 1
-            result.total_bytes += summary.total_bytes
-            result.needs_account |= summary.needs_account
-            problems = (*summary.problems, *duplicates.find_problems(summary))
-            if problems:
-                result.record(summary.row, problems)
-            on_progress(result.rows)
+        for summaries in chunks:
+            for summary in summaries:
+                for row, problem in duplicates.find_problems(summary):
+                    result.record(row, [problem])
+                if not summary.is_in_share:
+                    continue
+                result.rows += 1
+                result.total_bytes += summary.total_bytes
+                result.needs_account |= summary.needs_account
+                if summary.problems:
+                    result.record(summary.row, summary.problems)
+                on_progress(result.rows)
+            if known is not None:
+                digests = {each.row: (each.key, each.digests) for each in summaries if each.digests}
+                result.repetitions.update(known.problems(digests))
+    for row in result.faulty:
+        result.repetitions.pop(row, None)
     return result
 
 
 class _RowSummary(NamedTuple):
     """What the first pass records about one row. A faulty row has no fingerprint and no documents.
 
-    `documents` contains (digest, name) pairs.
+    `documents` contains (digest, name) pairs. Two rows with the same `reference_group` have the same
+    reference, person, destination, subject and type. Two rows with the same `content_group` have the same
+    documents instead of the reference. Of a row in another share, only the `reference_group` is known. `key`
+    and `digests` are known if the rows are compared with a ledger.
     """
 
     row: int
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] = ()
     fingerprint: bytes | None = None
     documents: tuple[tuple[bytes, str], ...] = ()
     total_bytes: int = 0
     needs_account: bool = False
+    is_in_share: bool = True
+    reference_group: int | None = None
+    content_group: int | None = None
+    key: str = ""
+    digests: IdentityDigests | None = None
 
 
 def _check_chunk(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
-    return [_summarize(batch, checked) for checked in batch.check_lines(lines)]
+    rows = list(map(batch.manifest.row, lines))
+    included = list(map(batch.includes, rows))
+    checked_rows = iter(batch.check_rows(list(itertools.compress(rows, included))))
+    return [
+        _summarize(batch, next(checked_rows))
+        if is_included
+        else _RowSummary(row.number, is_in_share=False, reference_group=_reference_group(batch, row))
+        for row, is_included in zip(rows, included, strict=True)
+    ]
 
 
 def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
     row, submission, problems, _ = checked
     if not isinstance(submission, CheckedSubmission):
-        return _RowSummary(row.number, problems)
+        return _RowSummary(row.number, problems, reference_group=_reference_group(batch, row))
     documents = tuple([(bytes.fromhex(document.sha256), document.name) for document in submission.documents])
     needs_account = batch.catalog.destinations[submission.to].is_personal
-    size = submission.total_bytes
-    return _RowSummary(row.number, problems, submission.fingerprint, documents, size, needs_account)
+    summary = _RowSummary(
+        row.number,
+        problems,
+        submission.fingerprint,
+        documents,
+        submission.total_bytes,
+        needs_account,
+        reference_group=_reference_group(batch, row),
+        content_group=_content_group(batch, submission),
+    )
+    # The account of a personal submission is not known yet.
+    if batch.identity_key is None or submission.occurrence > 1 or not submission.has_key:
+        return summary
+    return summary._replace(key=submission.key, digests=batch.identity_key.digests(submission))
+
+
+def _reference_group(batch: Batch, row: Row) -> int | None:
+    """Return a number that is equal for rows with the same reference, person, destination, subject and type.
+
+    Return None for a row without a reference, or with a higher occurrence, which repeats another on purpose.
+    """
+    if batch.anyway or row.submission.occurrence not in _FIRST or not row.is_readable:
+        return None
+    group = submission_rules.reference_group(row.submission, batch.catalog)
+    return None if group is None else _number(group)
+
+
+def _content_group(batch: Batch, checked: CheckedSubmission) -> int | None:
+    if batch.anyway or checked.occurrence > 1:
+        return None
+    person = checked.person if checked.has_key else ()
+    documents = sorted(document.sha256 for document in checked.documents)
+    return _number((person, checked.to, checked.subject, checked.type, checked.required, documents))
+
+
+def _number(group: object) -> int:
+    """Return a 64-bit digest as a number, which takes less memory than bytes."""
+    return int.from_bytes(hashlib.sha256(ascii(group).encode("ascii")).digest()[:8], "big")
 
 
 class _DuplicateDetector:
@@ -116,26 +190,74 @@ class _DuplicateDetector:
     def __init__(self) -> None:
         self._rows: dict[bytes, int] = {}
         self._rows_of_documents: dict[bytes, int] = {}
+        self._rows_of_references: dict[int, int] = {}
+        self._rows_of_contents: dict[int, int] = {}
+        self._other_shares: set[int] = set()  # rows of other shares whose references were seen first
 
-    def find_problems(self, summary: _RowSummary) -> Sequence[Problem]:
-        """Record a row, and return a problem for each earlier row or document that it repeats."""
-        if summary.fingerprint is None:
-            return ()
+    def find_problems(self, summary: _RowSummary) -> Iterator[tuple[int, Problem]]:
+        """Record a row, and yield a problem for each earlier row or document that it repeats, with its row.
+
+        If the row is in another share, the problem belongs to the earlier row.
+        """
         row = summary.row
-        first = self._rows.setdefault(summary.fingerprint, row)
-        problems = [] if first == row else [_duplicate_row_problem(row, first)]
+        is_duplicate = False
+        if summary.fingerprint is not None:
+            first = self._rows.setdefault(summary.fingerprint, row)
+            if is_duplicate := first != row:
+                yield row, _duplicate_row_problem(row, first)
+        if summary.reference_group is not None and not is_duplicate:
+            yield from self._find_same_reference(summary, summary.reference_group)
+        if is_duplicate:  # has the same documents anyway
+            return
+        same_content = row
+        if summary.content_group is not None:
+            same_content = self._rows_of_contents.setdefault(summary.content_group, row)
+            if same_content != row:
+                yield row, _same_content_problem(row, same_content)
         for digest, name in summary.documents:
             first_with_document = self._rows_of_documents.setdefault(digest, row)
-            if first_with_document != row and first == row:  # a duplicate row has the same documents anyway
-                problems.append(_shared_document_problem(row, name, first_with_document))
-        return problems
+            if first_with_document not in (row, same_content):
+                yield row, _shared_document_problem(row, name, first_with_document)
+
+    def _find_same_reference(self, summary: _RowSummary, group: int) -> Iterator[tuple[int, Problem]]:
+        row = summary.row
+        first = self._rows_of_references.setdefault(group, row)
+        if first == row:
+            if not summary.is_in_share:
+                self._other_shares.add(row)
+            return
+        if summary.is_in_share:
+            yield row, _same_reference_problem(row, first)
+        elif first not in self._other_shares:
+            yield first, _same_reference_problem(first, row)
 
 
 def _duplicate_row_problem(row: int, first: int) -> Problem:
     return Problem(
         Code.DUPLICATE_ROW,
         Message("duplicate of row {first}", first=first),
-        Message("remove one of them; to send both, give each its own reference or occurrence"),
+        Message("remove one of them; to send both, give the second one the occurrence 2"),
+        row=row,
+    )
+
+
+def _same_reference_problem(row: int, other: int) -> Problem:
+    return Problem(
+        Code.REFERENCE_IN_TWO_ROWS,
+        Message("row {other} has the same reference, person, destination, subject and type", other=other),
+        Message(
+            "put all documents into one row, or give each row its own reference; to send both as they are, "
+            "give --anyway"
+        ),
+        row=row,
+    )
+
+
+def _same_content_problem(row: int, other: int) -> Problem:
+    return Problem(
+        Code.CONTENT_IN_TWO_ROWS,
+        Message("row {other} has the same documents, person, destination, subject and type", other=other),
+        Message("remove one of them; to send both as they are, give --anyway"),
         row=row,
     )
 

@@ -15,13 +15,16 @@ import contextlib
 import queue
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend import threads
 from docsend.checks import documents
+from docsend.delivery import occurrence_order
 from docsend.delivery.batch import Outcome
 from docsend.delivery.clearance import Clearance
+from docsend.delivery.occurrence_order import UnsettledRows
+from docsend.delivery.planned_queue import PlannedQueue
+from docsend.delivery.second_round import UnfinishedRows
 from docsend.errors import DocsendError, LocalError
 from docsend.model.receipt import Delivery, Receipt
 from docsend.model.submission import CheckedSubmission
@@ -48,13 +51,15 @@ _MIN_THREADS = 2  # the planner and one worker
 class DeliveryCalls(NamedTuple):
     """The functions of `deliver` for one row, in calling order, bound to a service and a ledger.
 
-    `abort` is separate: it ends all exchanges under way, so that no worker waits for them.
+    Two are separate: `abort` ends all exchanges under way, so that no worker waits for them.
+    `begin_second_round` is called before this number of unfinished rows is tried once more.
     """
 
     record_plans: Callable[[Sequence[CheckedSubmission]], list[Delivery | DocsendError | Clearance]]
     upload: Callable[[CheckedSubmission, Clearance], Delivery]
     record_receipts: Callable[[Sequence[Receipt]], Mapping[str, LocalError]]
     abort: Callable[[], None]
+    begin_second_round: Callable[[int], None]
 
 
 class StopRequested(Exception):
@@ -71,8 +76,13 @@ class BatchRunner:
         """Prepare at most `jobs` workers. Nothing starts before `outcomes` is iterated."""
         self._batch = batch
         self.jobs = max(1, min(jobs, preflight.good_rows or 1))
-        self._rows = (row for row in batch.read_rows() if row.number not in preflight.faulty)
-        self._planned = _PlannedQueue(self.jobs)
+        self._rows = occurrence_order.in_order(
+            row for row in batch.read_rows() if row.number not in preflight.faulty
+        )
+        self._unsettled = UnsettledRows()
+        self._must_settle = False  # whether the next rows have to wait for those before
+        self._unfinished = UnfinishedRows()
+        self._planned = PlannedQueue(self.jobs)
         # Bounded, so that a slow report slows the workers down instead of filling memory.
         self._outcomes: queue.Queue[_OutcomeOrEnd] = queue.Queue(maxsize=max(64, 4 * self.jobs))
         self._running = 0  # threads that have not yet reported their end to the main thread
@@ -82,6 +92,11 @@ class BatchRunner:
         self._woken = threading.Event()  # set by the main thread only
         self._bug: Exception | None = None
         self._ledger_error: LocalError | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no more rows are started."""
+        return self._is_stopped
 
     def stop(self) -> None:
         """Start no more rows, and abandon the rows under way at their next step.
@@ -109,20 +124,39 @@ class BatchRunner:
     def outcomes(self, calls: DeliveryCalls) -> Generator[Outcome, None, None]:
         """Deliver the good rows and yield the outcome of each row when the row ends.
 
-        After a stop, yield the outcome "not tried" for the remaining rows. Closing the generator early stops
+        Rows that are left unfinished are tried once more at the end, unless the batch was stopped. After a
+        stop, yield the outcome "not tried" for the remaining rows. Closing the generator early stops
         the workers, waits for them and stores any receipts that still arrive. An unexpected exception in a
         thread ends the batch and is raised here.
         """
         try:
-            self._start_threads(calls)
-            while self._running:
-                yield from self._store_receipts(self._collect_outcomes(calls), calls)
+            yield from self._deliver(calls)
+            if self._unfinished and not self._is_stopped:
+                self._prepare_second_round(calls)
+                yield from self._deliver(calls)
         finally:
             self._join_threads(calls)
-        for row in self._rows:
-            yield Outcome(row, "not tried", row.submission)
+        for row in filter(None, self._rows):
+            if row not in self._unfinished:
+                yield Outcome(row, "not tried", row.submission)
+        yield from self._unfinished.remaining(self._batch)
         if self._bug is not None:
             raise self._bug
+
+    def _deliver(self, calls: DeliveryCalls) -> Iterator[Outcome]:
+        """Deliver the rows and yield the outcomes that are final."""
+        self._start_threads(calls)
+        while self._running:
+            for outcome in self._store_receipts(self._collect_outcomes(calls), calls):
+                if not self._unfinished.keep(outcome):
+                    yield outcome
+
+    def _prepare_second_round(self, calls: DeliveryCalls) -> None:
+        """Take the rows that are left unfinished as those to deliver, for one more try."""
+        calls.begin_second_round(len(self._unfinished))
+        self.jobs = min(self.jobs, len(self._unfinished))
+        self._planned = PlannedQueue(self.jobs)
+        self._rows = occurrence_order.in_order(self._unfinished.begin_second_round(self._batch))
 
     def _start_threads(self, calls: DeliveryCalls) -> None:
         """Start the planner and the workers. If the system lacks resources, start fewer workers."""
@@ -161,6 +195,7 @@ class BatchRunner:
     def _store_receipts(self, outcomes: Sequence[Outcome], calls: DeliveryCalls) -> Iterator[Outcome]:
         """Store the receipts of several rows, and only then yield their outcomes."""
         errors = self._try_store_receipts(outcomes, calls)
+        self._unsettled.add(-len(outcomes))
         for outcome in outcomes:
             error = errors.get(outcome.receipt.key) if outcome.receipt and not outcome.is_stored else None
             yield outcome.as_not_stored(error) if error else outcome
@@ -234,6 +269,7 @@ class BatchRunner:
         checked_rows: list[CheckedRow] = []
         try:
             while not (checked_rows or self._is_stopped) and self._read_next_rows(rows):
+                self._unsettled.add(len(rows))
                 for checked in [self._batch.check_row(read) for read in rows]:
                     if isinstance(checked.submission, CheckedSubmission):
                         checked_rows.append(checked)
@@ -249,6 +285,14 @@ class BatchRunner:
         rows.clear()
         buffered_bytes = 0
         for row in self._rows:
+            if row is None:
+                self._must_settle = True
+                if rows:
+                    break
+                continue
+            if self._must_settle:
+                self._unsettled.wait(lambda: self._is_stopped)
+                self._must_settle = False
             rows.append(self._batch.read_row(row, buffer=True))
             buffered_bytes += rows[-1].buffered_bytes
             if len(rows) == self.jobs or buffered_bytes >= documents.BUFFER_BYTES or self._is_stopped:
@@ -318,59 +362,6 @@ class BatchRunner:
             self.stop()
         finally:
             self._outcomes.put(None)
-
-
-class _PlannedQueue:
-    """Queue of rows that are recorded in the ledger and wait for a worker.
-
-    The planner keeps the queue just full enough that no worker has to wait.
-    """
-
-    def __init__(self, jobs: int) -> None:
-        self._low_mark = jobs
-        self._rows: deque[CheckedRow] = deque()
-        self._buffered_bytes = 0
-        self._is_closed = False
-        lock = threading.Lock()
-        self._filled, self._drained = threading.Condition(lock), threading.Condition(lock)
-
-    def put(self, rows: Sequence[CheckedRow]) -> bool:
-        """Add rows and return True, or add nothing and return False if the queue is closed."""
-        with self._filled:
-            if self._is_closed:
-                return False
-            self._rows.extend(rows)
-            self._buffered_bytes += sum(row.buffered_bytes for row in rows)
-            self._filled.notify(len(rows))
-            return True
-
-    def take(self) -> CheckedRow | None:
-        """Wait for a row and return it. Return None if the queue is closed and empty."""
-        with self._filled:
-            while not self._rows:
-                if self._is_closed:
-                    return None
-                self._filled.wait()
-            row = self._rows.popleft()
-            self._buffered_bytes -= row.buffered_bytes
-            if self._is_low():
-                self._drained.notify()
-            return row
-
-    def wait_until_low(self) -> None:
-        """Wait until workers will soon need more rows, or the queue is closed."""
-        with self._drained:
-            self._drained.wait_for(lambda: self._is_closed or self._is_low())
-
-    def close(self) -> None:
-        """Accept no more rows. Those in the queue can still be taken."""
-        with self._filled:
-            self._is_closed = True
-            self._filled.notify_all()
-            self._drained.notify_all()
-
-    def _is_low(self) -> bool:
-        return len(self._rows) < self._low_mark and self._buffered_bytes < documents.BUFFER_BYTES
 
 
 class BatchProgress:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 COLUMNS = (*fields.NAMES, "sender", "documents")
+# Columns of a report that say which share of which batch it is about. docsend 0.1 did not write them.
+SHARE_COLUMNS = ("share", "empty_shares", "batch")
 # Columns that a report has in addition to those of its manifest. A report is also a manifest.
-REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", "problems")
+REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", "problems", *SHARE_COLUMNS)
 # Statuses of a received row. docsend 0.1 wrote "before" for a repeated one.
 RECEIVED_STATUSES = ("received", "before")
 _ALIASES = {
@@ -31,6 +33,14 @@ _ALIASES = {
 # Typographic and Hebrew apostrophes and quotation marks.
 _QUOTES = {0x2019: "'", 0x05F3: "'", 0x201D: '"', 0x05F4: '"'}
 _SIMILARITY = 0.8  # of a misspelled name, as difflib computes it: one letter of five, two of eleven
+
+
+def has_exact_cells(columns: Iterable[str]) -> bool:
+    """Return whether a table with these columns is a report whose cells can be read back exactly.
+
+    Other tables, and the reports of docsend 0.1, have cells that are cleaned.
+    """
+    return SHARE_COLUMNS[0] in columns
 
 
 class Header(NamedTuple):

@@ -16,6 +16,7 @@ from docsend.manifest.columns import (
     REPORT_COLUMNS,
     column_name,
     duplicate_column_problem,
+    has_exact_cells,
     unknown_column_problem,
 )
 from docsend.manifest.repair import clean_cell, value_to_text
@@ -108,6 +109,7 @@ def parse_line(number: int, line: str, *, ignore_columns: bool) -> JsonRow:
     problems: list[Problem] = []
     cells: dict[str, str] = {}
     numeric: set[str] = set()
+    is_exact = has_exact_cells(raw)
     for key, value in raw.items():
         name = column_name(key)
         if name not in COLUMNS + REPORT_COLUMNS:
@@ -121,7 +123,8 @@ def parse_line(number: int, line: str, *, ignore_columns: bool) -> JsonRow:
             or isinstance(value, str)
             or (isinstance(value, int) and not isinstance(value, bool))
         ):
-            cells[name] = clean_cell(value_to_text(value))
+            text = value_to_text(value)
+            cells[name] = text if is_exact else clean_cell(text)
             if isinstance(value, int):
                 numeric.add(name)
         else:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest import encodings, json_lines, text_tables, workbooks
+from docsend.manifest import encodings, json_lines, report_cells, text_tables, workbooks
 from docsend.manifest.columns import (
     COLUMNS,
     HEADER_ROWS,
     RECEIVED_STATUSES,
+    has_exact_cells,
     header_rank,
     read_header,
 )
@@ -79,8 +80,12 @@ class Row(NamedTuple):
 
     @property
     def content_number(self) -> int:
-        """A 64-bit number that depends on the row's content but not on its position."""
-        content = sorted((name, value) for name, value in self.cells.items() if value and name in COLUMNS)
+        """A 64-bit number that depends on the row's content but not on its position or its occurrence."""
+        content = sorted(
+            (name, value)
+            for name, value in self.cells.items()
+            if value and name in COLUMNS and name != "occurrence"
+        )
         return int.from_bytes(hashlib.sha256(ascii(content).encode("ascii")).digest()[:8], "big")
 
 
@@ -299,7 +304,8 @@ def _table_row(
             for each in line.problems
             if each.column < len(columns) and columns[each.column]
         ]
-    cells_by_column = dict(zip(columns, map(clean_cell, cells), strict=False))
+    read_cell = report_cells.unescape if has_exact_cells(columns) else clean_cell
+    cells_by_column = dict(zip(columns, map(read_cell, cells), strict=False))
     for column, target in line.links.items():
         if column < len(columns) and columns[column] == "documents":
             cells_by_column["documents"] = target
@@ -376,13 +382,13 @@ def _create_row(
         # Only the name: a report contains no identity number that its manifest does not contain.
         cells["sender"] = sender
         submission = defaults.senders.apply(sender, submission)
-    documents = _split_documents(repaired.get("documents", ""))
+    documents = split_documents(repaired.get("documents", ""))
     is_received = cells_by_column.get("status") in RECEIVED_STATUSES
     reported_key = cells_by_column.get("key") if is_received else None
     return Row(number, cells, submission, documents, tuple(problems), reported_key or None)
 
 
-def _split_documents(cell: str) -> tuple[str, ...]:
+def split_documents(cell: str) -> tuple[str, ...]:
     """Return the paths in a cell, which are separated by semicolons or, in a spreadsheet, by line breaks."""
     if "\n" in cell or "\r" in cell:
         cell = ";".join(cell.splitlines())

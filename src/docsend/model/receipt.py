@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from docsend.model.problem import Problem
+
 
 class ReceivedDocument(NamedTuple):
     name: str
@@ -36,9 +38,11 @@ class Delivery(NamedTuple):
     """A receipt, and whether it is new.
 
     `is_repeated` is true if the service had already issued the receipt, to an earlier run or another sender.
-    `is_stored` is true if the receipt is already in the ledger.
+    `is_stored` is true if the receipt is already in the ledger. `notices` are warnings about earlier
+    submissions, which appeared while this one was sent.
     """
 
     receipt: Receipt
     is_repeated: bool
     is_stored: bool = False
+    notices: tuple[Problem, ...] = ()

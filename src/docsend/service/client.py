@@ -271,6 +271,10 @@ class ServiceClient:
             ]
             self._listener.on_declared(sum(missing))
 
+    def renew_retry_time(self) -> None:
+        """Retry new calls for the policy's whole time, even if the service has already failed for as long."""
+        self._breaker.restart()
+
     # -- attempts and retries ----------------------------------------------------------------------------
 
     def _call(self, call: _Call, read: Callable[[Response], _T], attempts: Attempts | None = None) -> _T:

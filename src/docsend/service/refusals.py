@@ -82,7 +82,9 @@ def _refusal(response: Response, code: Code) -> DocsendError:
 
 
 HINTS = {
-    Code.WITHDRAWN: Message("give --again to send it as a new submission"),
+    Code.WITHDRAWN: Message(
+        "to send it as a new submission, give the next occurrence, such as --occurrence 2"
+    ),
     Code.KEY_REUSED: Message(
         "the service received nothing; please report this: it is a bug in docsend or in the service"
     ),

@@ -87,6 +87,11 @@ class CircuitBreaker:
         with self._lock:
             return self._failures >= self.FAILURES and self._now() - self._failing_since >= seconds
 
+    def restart(self) -> None:
+        """Let a call through at once, and count from now how long the service has failed."""
+        with self._lock:
+            self._failing_since = self._next_trial = self._now()
+
     def record_success(self) -> None:
         """Record a response that follows the contract. It may be a refusal."""
         if self._failures:

@@ -26,12 +26,13 @@ import contextlib
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.states import STATE_NAMES
 from docsend.storage import (
+    earlier,
     files,
     identity_key,
     ledger_damage,
@@ -41,7 +42,9 @@ from docsend.storage import (
     sqlite,
     use_lock,
 )
+from docsend.storage.earlier import NotPlanned
 from docsend.storage.ledger_rows import DamagedRow
+from docsend.storage.ledger_transitions import Transition
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,21 +55,11 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Receipt
     from docsend.model.states import State
     from docsend.model.submission import CheckedSubmission
-    from docsend.storage.identity_key import IdentityKey
+    from docsend.storage.earlier import EarlierSubmission
+    from docsend.storage.identity_key import IdentityDigests, IdentityKey
     from docsend.storage.ledger_rows import LedgerEntry
 
 _T = TypeVar("_T")
-# The states from which each state can be reached. `planned` is also the first state, and record_plans sets
-# it for refused submissions.
-_ALLOWED_FROM: dict[State, tuple[State, ...]] = {
-    "planned": ("sending",),
-    "open": ("planned",),
-    "sending": ("planned", "open", "sending"),
-    "received": ("planned", "open", "sending", "refused"),
-    "refused": ("planned", "open", "sending"),
-    "withdrawn": ("planned", "open", "sending", "refused"),
-}
-
 _PAGE_SIZE = 500
 _LAST_CHARACTER = "\U0010ffff"
 # The distinct services, found without a full scan: the primary key begins with the service.
@@ -82,42 +75,6 @@ SELECT service FROM known WHERE service IS NOT NULL
 _BUSY_TIMEOUT_S = 30.0  # how long another process may hold the file
 
 
-class _Transition(NamedTuple):
-    """A change of one submission from one state to another."""
-
-    service: str
-    key: str
-    state: State
-    changed_at: str
-    receipt: bytes | None = None
-    problem: str | None = None
-
-    only_before_sending: bool = False  # apply only if no request for the receipt was made
-    sending_since: str | None = None  # apply only if no other process has asked for the receipt since
-
-    def apply(self, connection: sqlite3.Connection) -> bool:
-        """Change the state and return True, or return False if the stored state does not allow it.
-
-        Another process may have changed the stored state in the meantime.
-        """
-        allowed = tuple(
-            state for state in _ALLOWED_FROM[self.state] if state != "sending" or not self.only_before_sending
-        )
-        marks = ", ".join("?" * len(allowed))
-        changes = {
-            "state": self.state,
-            "receipt": self.receipt,
-            "problem": self.problem,
-            "changed_at": self.changed_at,
-        }
-        return ledger_rows.update(
-            connection,
-            changes,
-            f"service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
-            (self.service, self.key, *allowed, self.sending_since),
-        )
-
-
 class Ledger:
     """An open ledger file. Threads may share it. Its methods raise LocalError if the file cannot be used."""
 
@@ -127,7 +84,7 @@ class Ledger:
         self._now = now
         self._lock = threading.Lock()  # serializes the use of the connection
         # Transitions to write with the next commit, by service and key.
-        self._pending: dict[tuple[str, str], _Transition] = {}
+        self._pending: dict[tuple[str, str], Transition] = {}
         self._loaded_key: IdentityKey | None = None
         self._on_close = contextlib.ExitStack()
         with self._local_errors(), contextlib.ExitStack() as on_failure:
@@ -156,13 +113,14 @@ class Ledger:
             ledger_damage.check(self._connection, self._file, whatever_size=True)
             ledger_schema.read_fingerprint(self._connection)
 
-    def require_identity_key(self) -> None:
-        """Raise LocalError if the key file of the ledger's digests is missing or is another ledger's.
+    def identity_key(self) -> IdentityKey:
+        """Return the key of the ledger's digests.
 
-        Without it, nothing must be sent: docsend would not recognize what was sent before.
+        Raise LocalError if its file is missing or is another ledger's. Nothing must be sent then, because
+        docsend would not recognize what was sent before.
         """
         with self._local_errors(), self._lock:
-            self._identity_key(self._connection)
+            return self._identity_key(self._connection)
 
     # -- queries ---------------------------------------------------------------------------------------
 
@@ -199,6 +157,24 @@ class Ledger:
             )
             return entries[0] if entries else None
 
+    def find_earlier(self, service: str, checked: CheckedSubmission) -> list[EarlierSubmission]:
+        """Return the earlier submissions that people would call the same as a new one (see `earlier.find`).
+
+        Return [] if the key is known: then nothing new is recorded.
+        """
+        self._flush_pending()
+        with self._local_errors(), self._lock:
+            key = self._identity_key(self._connection)
+            known = self._select("WHERE service = ? AND key = ?", service, checked.key)
+            if known and known[0].state != "refused":
+                return []
+            return earlier.find(self._connection, service, checked, key)
+
+    def find_received(self, service: str, digests: Sequence[IdentityDigests]) -> dict[bytes, list[str]]:
+        """Return the keys of received submissions that have one of these digests, by digest."""
+        with self._local_errors(), self._lock:
+            return earlier.received_keys(self._connection, service, digests)
+
     def unfinished(self) -> list[LedgerEntry]:
         """Return the entries in state `planned`, `open` or `sending`, oldest first, with their documents."""
         self._flush_pending()
@@ -233,16 +209,23 @@ class Ledger:
 
     # -- changes ---------------------------------------------------------------------------------------
 
-    def record_plan(self, service: str, checked: CheckedSubmission) -> LedgerEntry:
+    def record_plan(
+        self, service: str, checked: CheckedSubmission, *, anyway: bool = False
+    ) -> LedgerEntry | NotPlanned:
         """Record a submission durably before any of it is sent, and return its entry.
 
-        A new or refused submission gets the state `planned`. A received or withdrawn submission stays as it
-        is, and nothing is written to the disk. The returned entry has no documents, because the caller has
-        them.
-        """
-        return self.record_plans(service, [checked])[0]
+        A new or refused submission gets the state `planned`. Any other submission stays as it is: a received
+        or withdrawn one is final, and an unfinished one is continued. The returned entry has no documents,
+        because the caller has them.
 
-    def record_plans(self, service: str, checked: Sequence[CheckedSubmission]) -> list[LedgerEntry]:
+        A new or refused submission is not recorded if people would call it the same as an earlier one, unless
+        `anyway` is true, or if a lower occurrence has to be received first. The return value then says why.
+        """
+        return self.record_plans(service, [checked], anyway=anyway)[0]
+
+    def record_plans(
+        self, service: str, checked: Sequence[CheckedSubmission], *, anyway: bool = False
+    ) -> list[LedgerEntry | NotPlanned]:
         """Record several submissions in one commit and return their entries in the same order.
 
         See `record_plan`.
@@ -252,13 +235,27 @@ class Ledger:
         now = self._timestamp()
         return self._write(
             lambda connection: [
-                self._insert_plan(connection, service, submission, now) for submission in checked
+                self._plan(connection, service, submission, now, anyway=anyway) for submission in checked
             ]
         )
 
+    def record_found(
+        self, service: str, checked: CheckedSubmission, state: State, receipt: Receipt | None
+    ) -> None:
+        """Record durably what only the service knew: a submission that it received, or that was withdrawn."""
+        now = self._timestamp()
+        body = receipt.body if receipt else None
+        transition = Transition(service, checked.key, state, now, body)
+
+        def write(connection: sqlite3.Connection) -> None:
+            self._insert_plan(connection, service, checked, now)
+            transition.apply(connection)
+
+        self._write(write)
+
     def record_open(self, service: str, key: str) -> None:
         """Record that the service has the declaration. The change is written with the next commit."""
-        self._pending[service, key] = _Transition(service, key, "open", self._timestamp())
+        self._pending[service, key] = Transition(service, key, "open", self._timestamp())
 
     def record_sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
         """Record that the next response may be the receipt, and return the timestamp of the change.
@@ -266,7 +263,7 @@ class Ledger:
         At this point the service has every document, or the next request sends everything in one exchange.
         The change is written with the next commit, or at once if `is_durable` is true.
         """
-        transition = _Transition(service, key, "sending", self._timestamp())
+        transition = Transition(service, key, "sending", self._timestamp())
         if is_durable:
             self._apply([transition])
         else:
@@ -279,7 +276,7 @@ class Ledger:
         `since` is what `record_sending` returned. Nothing changes if another process has recorded `sending`
         for the same key since then.
         """
-        self._apply([_Transition(service, key, "planned", self._timestamp(), sending_since=since)])
+        self._apply([Transition(service, key, "planned", self._timestamp(), sending_since=since)])
 
     def record_receipt(self, service: str, key: str, receipt: Receipt) -> None:
         """Store a receipt durably. A submission may be reported as received only after this returns.
@@ -299,7 +296,7 @@ class Ledger:
             return {}
         now = self._timestamp()
         transitions = [
-            _Transition(service, key, "received", now, receipt.body)
+            Transition(service, key, "received", now, receipt.body)
             for key, receipt in receipts_by_key.items()
         ]
         rejected = {key: (self.find(service, key), receipts_by_key[key]) for key in self._apply(transitions)}
@@ -335,7 +332,7 @@ class Ledger:
 
     def record_refused(self, service: str, key: str, problem: str) -> None:
         """Record durably that the service refused a submission. `problem` is the code of its reason."""
-        self._apply([_Transition(service, key, "refused", self._timestamp(), problem=problem)])
+        self._apply([Transition(service, key, "refused", self._timestamp(), problem=problem)])
 
     def record_refused_by_intermediary(self, service: str, key: str, problem: str) -> bool:
         """Record durably that an intermediary, such as a firewall, refused a submission, and return True.
@@ -343,14 +340,36 @@ class Ledger:
         Return False and change nothing if the submission may have been received, for example because another
         process has sent it in the meantime.
         """
-        transition = _Transition(service, key, "refused", self._timestamp(), problem=problem)
+        transition = Transition(service, key, "refused", self._timestamp(), problem=problem)
         return not self._apply([transition._replace(only_before_sending=True)])
 
     def record_withdrawn(self, service: str, key: str) -> None:
         """Record durably that a submission was withdrawn and can never be received."""
-        self._apply([_Transition(service, key, "withdrawn", self._timestamp())])
+        self._apply([Transition(service, key, "withdrawn", self._timestamp())])
 
     # -- implementation --------------------------------------------------------------------------------
+
+    def _plan(
+        self,
+        connection: sqlite3.Connection,
+        service: str,
+        checked: CheckedSubmission,
+        now: str,
+        *,
+        anyway: bool,
+    ) -> LedgerEntry | NotPlanned:
+        """Record a submission, unless it is the same as an earlier one. See `record_plan`."""
+        known = self._select("WHERE service = ? AND key = ?", service, checked.key)
+        if known and known[0].state != "refused":
+            return self._insert_plan(connection, service, checked, now)
+        if missing := earlier.missing_occurrence(connection, service, checked):
+            return missing
+        found = [] if anyway else earlier.find(connection, service, checked, self._identity_key(connection))
+        if certain := tuple(each for each in found if each.is_certain):
+            return NotPlanned(certain)
+        return self._insert_plan(connection, service, checked, now)._replace(
+            perhaps_same=tuple(each.entry for each in found)
+        )
 
     def _insert_plan(
         self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
@@ -384,7 +403,7 @@ class Ledger:
             self._loaded_key = identity_key.load(self._file, fingerprint)
         return self._loaded_key
 
-    def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
+    def _apply(self, transitions: Sequence[Transition]) -> list[str]:
         """Apply transitions durably. Return the keys of the submissions whose stored state forbids them."""
         for transition in transitions:
             self._pending.pop((transition.service, transition.key), None)  # superseded

@@ -63,7 +63,8 @@ class LedgerEntry(NamedTuple):
     reads. `has_digests` is false for an entry that version 0.1.0 recorded: it does not tell
     who the submission is for. `is_newly_planned` is true if the call that returned this entry has just set
     its state to `planned`, for the first time or again after a refusal. In that case, no earlier attempt can
-    have been received.
+    have been received. `perhaps_same` are entries without digests that may be the same submission for the
+    same person.
     """
 
     service: str
@@ -86,6 +87,7 @@ class LedgerEntry(NamedTuple):
     receipt_sha256: bytes | None = None
     has_digests: bool = True
     is_newly_planned: bool = False
+    perhaps_same: tuple[LedgerEntry, ...] = ()
 
     def as_planned_submission(self) -> PlannedSubmission:
         """Return what `resume` needs to finish the submission, once the service has its declaration."""

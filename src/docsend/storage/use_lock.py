@@ -30,6 +30,7 @@ _RETRY_S = 0.05
 # The locks of Windows exclude everybody else. There, whoever shares the file locks one of these bytes, and
 # whoever wants it alone locks them all.
 _BYTES = 1024
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of file systems without locks
 # Where the lock file cannot be created, its folder cannot be written to. Then no one can replace the file.
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -103,4 +104,7 @@ else:
             fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         return True

@@ -126,7 +126,10 @@ class _RowBar:
         self._task = progress.add_task(translator.render(texts.heading), total=total, counts="")
         self.on_pause = progress.on_pause
 
-    def update(self, done: int, failed: int = 0) -> None:
+    def update(self, done: int, failed: int = 0, *, is_stopping: bool = False) -> None:
+        if is_stopping:
+            columns = self._progress.columns
+            self._progress.columns = tuple(c for c in columns if not isinstance(c, TimeRemainingColumn))
         now = time.monotonic()
         if self._total is None and now - self._drawn_at < _REDRAW_INTERVAL_S:
             return
@@ -136,7 +139,9 @@ class _RowBar:
         parts: list[Message] = [so_far.with_values(done=done, total=self._total)]
         if failed:
             parts.append(Message("{count:,} not received", count=failed))
-        if elapsed > 1:
+        if is_stopping:
+            parts.append(Message("stopping"))
+        elif elapsed > 1:
             parts.append(Message("{rate:,.0f} a second", rate=done / elapsed))
         counts = self._translator.render(join(parts), isolate=True)
         self._progress.update(self._task, completed=done, counts=counts, refresh=self._total is None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from docsend import signals
 from docsend.errors import LocalError
+from docsend.text import escape_json
 from docsend.ui.output import JsonList
 from docsend.ui.progress import LineProgress, NoRowProgress, RowProgressLines
 from docsend.ui.views.failure import say_failure
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 # For long lists: bytes kept in memory before a temporary file is used, and characters per write to stdout.
 _MAX_MEMORY_BYTES, _CHUNK_SIZE = 8 * 2**20, 2**20
-_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class JsonOutput:
@@ -92,6 +91,4 @@ def _dumps(value: Mapping[str, Any]) -> str:
     stream = sys.stdout
     plain = not stream or (stream.encoding or "").lower().replace("-", "") != "utf8"
     # Lone surrogates (from file names that are not UTF-8) can only be written as escapes.
-    text = json.dumps(value, ensure_ascii=plain)
-    # In JSON, these characters occur only inside strings, where an escape means the same as the character.
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escape_json(json.dumps(value, ensure_ascii=plain))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from docsend.i18n import Message, join
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from docsend.model.document import Document
     from docsend.service.progress import Pause, ProgressListener
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 
 class RowProgress(Protocol):
-    """Listener that shows pauses, and how many rows of a batch are done. Several threads may call it."""
+    """Listener that shows pauses, and how many rows of a batch are done. Several threads may call it.
 
-    def update(self, done: int, failed: int = 0) -> None: ...
+    After a stop, the remaining rows are not done, so how long they would take is not shown.
+    """
+
+    def update(self, done: int, failed: int = 0, *, is_stopping: bool = False) -> None: ...
 
     def on_pause(self, pause: Pause) -> None: ...
 
@@ -30,7 +33,7 @@ class RowProgress(Protocol):
 class NoRowProgress:
     """`RowProgress` that shows nothing."""
 
-    def update(self, done: int, failed: int = 0) -> None:
+    def update(self, done: int, failed: int = 0, *, is_stopping: bool = False) -> None:
         pass
 
     def on_pause(self, pause: Pause) -> None:
@@ -64,7 +67,7 @@ SENT_TEXTS = ProgressTexts(
 
 
 class RowProgressLines:
-    """`RowProgress` that prints a line every five seconds. A short batch prints none."""
+    """`RowProgress` that prints a line with the time of day every five seconds. A short batch prints none."""
 
     INTERVAL_S = 5.0
 
@@ -73,12 +76,12 @@ class RowProgressLines:
         self._texts = texts
         self._total = total
         self._started_at = self._printed_at = time.monotonic()
-        self._pauses = _PauseLines(streams)
+        self._pauses = _PauseLines(streams.say_event)
 
     def on_pause(self, pause: Pause) -> None:
         self._pauses.on_pause(pause)
 
-    def update(self, done: int, failed: int = 0) -> None:
+    def update(self, done: int, failed: int = 0, *, is_stopping: bool = False) -> None:
         now = time.monotonic()
         if now - self._printed_at < self.INTERVAL_S:
             return
@@ -87,10 +90,14 @@ class RowProgressLines:
         parts: list[Message] = [self._texts.message(done, self._total)]
         if failed:
             parts.append(Message("{count:,} not received", count=failed))
-        parts.append(Message("{rate:,.0f} a second", rate=rate))
-        if self._total and rate:
-            parts.append(Message("{duration} left", duration=format_duration((self._total - done) / rate)))
-        self._streams.say(join(parts))
+        if is_stopping:
+            parts.append(Message("stopping"))
+        else:
+            parts.append(Message("{rate:,.0f} a second", rate=rate))
+            if self._total and rate:
+                left_s = (self._total - done) / rate
+                parts.append(Message("{duration} left", duration=format_duration(left_s)))
+        self._streams.say_event(join(parts))
 
 
 class _PauseLines:
@@ -98,8 +105,8 @@ class _PauseLines:
 
     INTERVAL_S = 20.0
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
+    def __init__(self, say: Callable[[Message], None]) -> None:
+        self._say = say
         self._lock = threading.Lock()
         self._silent_until = 0.0
 
@@ -110,7 +117,7 @@ class _PauseLines:
             if is_due:
                 self._silent_until = now + self.INTERVAL_S
         if is_due:
-            self._streams.say(retry_message(pause, pause.seconds))
+            self._say(retry_message(pause, pause.seconds))
 
 
 class LineProgress:
@@ -119,7 +126,7 @@ class LineProgress:
     def __init__(self, streams: Streams, documents: Sequence[Document]) -> None:
         self._streams = streams
         self._documents = documents
-        self.on_pause = _PauseLines(streams).on_pause
+        self.on_pause = _PauseLines(streams.say).on_pause
 
     def on_declared(self, missing_bytes: int) -> None:
         pass

@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 import textwrap
+from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
 from docsend.errors import LocalError
@@ -78,6 +79,15 @@ class Streams:
         """Print a message to stderr, unless the run is quiet."""
         if not self.is_quiet:
             self.say_always(message)
+
+    def say_event(self, message: Message) -> None:
+        """Print a message to stderr, unless the run is quiet. In a log, it starts with the time."""
+        if self.is_quiet:
+            return
+        line = self.render(message)
+        if not self.is_interactive(sys.stderr):
+            line = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}  {line}"
+        self.say_rendered(line)
 
     def say_once(self, message: Message) -> None:
         """Print a message to stderr, unless it has been printed by this method or the run is quiet."""

@@ -309,7 +309,9 @@ class Responses(HostileInputs):
         status, headers, body = self.response(rng)
         sent = {name: value for name, value in headers.items() if not UNSAFE_CHARACTERS.search(value)}
         self.reply = doubles.Reply(status if status not in (204, 304) else 200, body, sent)
-        yield from self.send(rng, self.pdf, "--service", self.url, "--reference", str(rng.random()))
+        yield from self.send(
+            rng, self.pdf, "--service", self.url, "--reference", str(rng.random()), "--anyway"
+        )
         result = run_program(["catalog", "--update", "--service", self.url], program_environment(self.home))
         yield from output_violations(result, as_json=False)
         result = run_program(["receipts", "--json"], program_environment(self.home))

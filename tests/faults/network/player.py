@@ -103,11 +103,11 @@ class SchedulePlayer:
         return foreign
 
     def _withdrawal_violations(self, client: Client, folder: Path) -> tuple[list[tuple[str, str]], bool]:
-        """Check that a submission reported as withdrawn stays so, and that --again sends it once."""
+        """Check that a submission reported as withdrawn stays so, and that --occurrence 2 sends it once."""
         triggered = self._proxy("take_observations").triggered
         run_clients([client], self._proxy.url, folder / "clean")
         refused, document_bytes = client.runs[-1], self._proxy("take_observations").document_bytes
-        run_clients([client], self._proxy.url, folder / "again", extra=["--again"])
+        run_clients([client], self._proxy.url, folder / "again", extra=["--occurrence", "2"])
         codes = [problem["code"] for problem in refused.result.get("problems", ())]
         violations = [
             *common_violations(folder / "sandbox", [client]),

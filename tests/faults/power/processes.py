@@ -127,12 +127,12 @@ def ledger_recordings(world: Path, seed: int, sandbox: lab.Sandbox) -> list[Reco
 
     peaceful = _RecordedClient(world, "sent and sent again", sandbox)
     peaceful.run(*_send(files[:2]))
-    peaceful.run(*_send(files[:2]), "--again")
+    peaceful.run(*_send(files[:2]), "--occurrence", "2")
     peaceful.run(*_send(files[:2]))
 
     staged = _RecordedClient(world, "sent staged and sent again", sandbox, is_staged=True)
     staged.run(*_send(files[9:11]))
-    staged.run(*_send(files[9:11]), "--again")
+    staged.run(*_send(files[9:11]), "--occurrence", "2")
     staged.run(*_send(files[9:11]))
 
     # One exchange is two calls, for head and body: killed before either, or before the response, and rerun.

@@ -6,6 +6,7 @@ transfers in "text mode". Viewers open such a PDF and show blank pages.
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import re
 from typing import TYPE_CHECKING, Literal
@@ -35,6 +36,7 @@ _MAX_CANDIDATES = 64
 _MAX_STREAMS = 16
 _MAX_SAMPLED_STREAMS = 64
 _SAMPLE_BYTES = 16 * 1024
+_DECODED_BYTES = 16 * 1024
 
 _BINARY_FILTER = re.compile(
     rb"/Filter"
@@ -63,10 +65,17 @@ def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
 
 def _is_converted_to_utf8(content: bytes) -> bool:
     """Return whether the whole content is UTF-8 with at least _MIN_EXTRA_BYTES more bytes than characters."""
+    at = characters = 0
     try:
-        return len(content) - len(content.decode()) >= _MIN_EXTRA_BYTES
+        while at < len(content):
+            # Piece by piece, because a UnicodeDecodeError contains a copy of what was to be decoded.
+            end = at + _DECODED_BYTES
+            text, length = codecs.utf_8_decode(content[at:end], "strict", end >= len(content))
+            characters += len(text)
+            at += length
     except UnicodeDecodeError:
         return False
+    return len(content) - characters >= _MIN_EXTRA_BYTES
 
 
 def _has_converted_bytes(content: bytes) -> bool:
@@ -94,7 +103,7 @@ def _find_image_alteration(content: bytes, format_name: str | None) -> Kind | No
         return None if has_its_size else "altered"
     if format_name == "jpeg" and _has_altered_scan(content):
         return "lines-altered"
-    has_changed = content.count(b"\n") >= _MIN_LINE_ENDINGS and _LONE_LINE_FEED.search(content) is None
+    has_changed = _LONE_LINE_FEED.search(content) is None and content.count(b"\n") >= _MIN_LINE_ENDINGS
     return "lines-altered" if has_changed else None
 
 

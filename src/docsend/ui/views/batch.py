@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docsend.codes import Code
@@ -10,10 +9,12 @@ from docsend.i18n import Message, join
 from docsend.model.problem import Problem
 from docsend.model.states import STATE_NAMES
 from docsend.ui import to_json
+from docsend.ui.progress import format_duration
 from docsend.ui.terminal import SEVERITY_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from docsend.delivery.batch import Outcome
     from docsend.delivery.batch_result import OutcomeCounts
@@ -78,6 +79,42 @@ def say_failed_rows(streams: Streams, outcomes: OutcomeCounts) -> None:
         streams.say_always(
             Message("and {count:,} more rows; give --report FILE to list them all", count=more)
         )
+
+
+def say_sending(streams: Streams, rows: int, service: str) -> None:
+    """Print that the checks are done and rows are being sent."""
+    streams.say_event(
+        Message.plural(
+            "sending 1 row to {service}", "sending {count:,} rows to {service}", rows, service=service
+        )
+    )
+
+
+def say_end(streams: Streams, seconds: float, *, service: str | None, report: Path | None) -> None:
+    """Print how long the batch took, where it was sent, and where its report is."""
+    parts = [Message("ended after {duration}", duration=format_duration(seconds))]
+    if service is not None:
+        parts.append(Message("service: {service}", service=service))
+    if report is not None:
+        parts.append(Message("report: {file}", file=report))
+    streams.say_event(join(parts, "; "))
+
+
+def say_second_round(streams: Streams, rows: int) -> None:
+    """Print that the rows that are left unfinished are tried once more."""
+    streams.say_event(
+        Message.plural(
+            "trying 1 unfinished row once more", "trying {count:,} unfinished rows once more", rows
+        )
+    )
+
+
+def say_report_kept(streams: Streams, kept: Path) -> None:
+    """Print that a check has not replaced a report that has receipts."""
+    streams.say_always(
+        Message("{file} has receipts, so it stays as it is; this check has no report", file=kept)
+    )
+    streams.say_always(Message("give another name with --report to get a report of this check"), indent=2)
 
 
 def say_next_steps(streams: Streams, outcomes: OutcomeCounts) -> None:
@@ -164,7 +201,7 @@ class BatchSent(NamedTuple):
             (outcomes.counts["not tried"], Message("{count:,} not tried")),
         )
         numbers = join([phrase.with_values(count=count) for count, phrase in counts if count])
-        streams.print_line(_row_summary(plan.rows, numbers))
+        streams.print_line(row_summary(plan.rows, numbers))
 
 
 class BatchSummaryLine(NamedTuple):
@@ -192,19 +229,8 @@ class BatchSummaryLine(NamedTuple):
         pass
 
 
-def say_merge_summary(streams: Streams, rows: Sequence[Mapping[str, str]]) -> None:
-    """Print the number of rows of a merged report by status."""
-    counts = Counter(row["status"] for row in rows)
-    numbers = join(
-        [
-            Message("{count:,} {status}", count=count, status=STATE_NAMES[status])
-            for status, count in counts.most_common()
-        ]
-    )
-    streams.say(_row_summary(len(rows), numbers) if rows else Message("the reports have no rows"))
-
-
-def _row_summary(count: int, outcomes: Message) -> Message:
+def row_summary(count: int, outcomes: Message) -> Message:
+    """Return a line with the number of rows and their outcomes."""
     return Message.plural("1 row: {outcomes}", "{count:,} rows: {outcomes}", count, outcomes=outcomes)
 
 

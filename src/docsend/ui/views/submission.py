@@ -45,8 +45,6 @@ class Received(NamedTuple):
             *([(Message("occurrence"), Data(str(checked.occurrence)))] if checked.occurrence > 1 else []),
             *document_rows(self.receipt),
         ]
-        if is_repeated:
-            streams.say(Message("this submission had already been received; it was not received again"))
         streams.print_card(Message("already received") if is_repeated else Message("received"), rows)
 
 

@@ -1,0 +1,200 @@
+"""Submissions that people would call the same as an earlier one.
+
+If an earlier submission was received, the new one is refused: the same reference with other documents, or the
+same documents under another name, remark or reference. If an earlier one is unfinished, the service is asked
+to withdraw it. Either the service then confirms that it can never be received, and the new one is sent, or it
+had been received, and its receipt is kept. `--anyway` skips all of this.
+
+A higher occurrence of the same content is refused until every lower one was received or withdrawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from docsend.codes import Code
+from docsend.delivery import withdrawal
+from docsend.errors import InvalidSubmission, OccurrenceTooEarly, Unfinished
+from docsend.i18n import Message
+from docsend.model.problem import Problem
+from docsend.service.responses import UnknownSubmission
+from docsend.storage import receipts
+from docsend.storage.earlier import EarlierSubmission
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from docsend.model.submission import CheckedSubmission
+    from docsend.service.client import ServiceClient
+    from docsend.storage.earlier import NotPlanned, Sameness
+    from docsend.storage.identity_key import IdentityDigests
+    from docsend.storage.ledger import Ledger
+    from docsend.storage.ledger_rows import LedgerEntry
+
+REPETITION_CODES = (Code.REFERENCE_RECEIVED_BEFORE, Code.CONTENT_RECEIVED_BEFORE)
+
+
+def refuse_received(earlier: Iterable[EarlierSubmission]) -> None:
+    """Raise InvalidSubmission if one of these earlier submissions was received."""
+    problems = [_problem(each) for each in earlier if each.is_certain and each.is_received]
+    if problems:
+        raise InvalidSubmission.from_problems(problems[:1])
+
+
+class ReceivedBefore:
+    """What the ledger tells about the rows of a batch before any of them is sent."""
+
+    def __init__(self, ledger: Ledger, service: str) -> None:
+        self._ledger = ledger
+        self._service = service
+
+    def problems(self, rows: Mapping[int, tuple[str, IdentityDigests]]) -> dict[int, Problem]:
+        """Return the errors of rows that repeat what was received, by row.
+
+        `rows` maps the numbers of rows to their keys and digests.
+        """
+        keys = self._ledger.find_received(self._service, [digests for _, digests in rows.values()])
+        problems: dict[int, Problem] = {}
+        for row, (key, digests) in rows.items():
+            candidates: list[tuple[Sameness, bytes | None]] = [
+                ("content", digests.content),
+                ("reference", digests.reference),
+            ]
+            for same, digest in candidates:
+                others = keys.get(digest, []) if digest else []
+                if others and key not in others and (entry := self._ledger.find(self._service, others[0])):
+                    problems[row] = replace(_problem(EarlierSubmission(entry, same)), row=row)
+                    break
+        return problems
+
+
+def refuse(reason: NotPlanned) -> None:
+    """Raise InvalidSubmission if the ledger alone forbids sending a submission.
+
+    Otherwise `settle` has to ask the service.
+    """
+    refuse_received(reason.earlier)
+    if reason.lower_entry is not None:
+        raise _too_early(reason, is_unfinished=reason.lower_entry.state != "refused")
+
+
+def settle(
+    reason: NotPlanned, checked: CheckedSubmission, service: ServiceClient, ledger: Ledger
+) -> list[Problem]:
+    """Ask the service about what keeps a submission from being recorded, so that it can be recorded next.
+
+    Return a notice for each earlier submission that was withdrawn. Raise InvalidSubmission if an earlier one
+    was received, or if a lower occurrence was not. Raise the same errors as the calls to the service.
+    """
+    refuse(reason)
+    if reason.lower_occurrence is not None:
+        _learn_occurrence(reason, checked, service, ledger)
+    return [_withdraw(each, service, ledger) for each in reason.earlier]
+
+
+def perhaps_received_notice(entry: LedgerEntry) -> Problem:
+    """Return the warning about an entry that does not tell whether it is for the same person."""
+    message = Message(
+        "docsend 0.1.0 recorded the same reference or the same documents ({state} on {date}), perhaps for "
+        "the same person",
+        state=entry.state,
+        date=entry.changed_at[:10],
+    )
+    hint = Message("run `docsend receipts show {key}` to compare", key=entry.key[:12])
+    return Problem(Code.PERHAPS_RECEIVED_BEFORE, message, hint)
+
+
+def next_occurrence(checked: CheckedSubmission, service: str, ledger: Ledger) -> int:
+    """Return the number of the next sending of the same content, after those received or withdrawn."""
+    number = checked.occurrence
+    while (entry := ledger.find(service, checked.with_occurrence(number).key)) is not None and (
+        entry.state in ("received", "withdrawn")
+    ):
+        number += 1
+    return max(number, checked.occurrence + 1)
+
+
+def _problem(earlier: EarlierSubmission) -> Problem:
+    entry = earlier.entry
+    receipt = receipts.stored_receipt(entry)
+    values = {
+        "number": receipt.number if receipt else "?",
+        "date": receipt.received_at[:10] if receipt else entry.changed_at[:10],
+    }
+    if earlier.same == "reference":
+        return Problem(
+            Code.REFERENCE_RECEIVED_BEFORE,
+            Message(
+                "the same reference was received before with other documents: receipt {number} of {date}",
+                **values,
+            ),
+            Message(
+                "give --anyway if both are meant; if the reference is an employee number used every month, "
+                "put the month into it, such as {example}",
+                example="1234-2026-11",
+            ),
+        )
+    return Problem(
+        Code.CONTENT_RECEIVED_BEFORE,
+        Message(
+            "the same documents were received before under another name, remark or reference: receipt "
+            "{number} of {date}",
+            **values,
+        ),
+        Message("give --anyway if both are meant"),
+    )
+
+
+def _withdraw(earlier: EarlierSubmission, service: ServiceClient, ledger: Ledger) -> Problem:
+    """Withdraw an earlier submission. Raise InvalidSubmission if it turns out that it was received."""
+    try:
+        entry = withdrawal.withdraw(earlier.entry, service, ledger)
+    except UnknownSubmission:
+        raise Unfinished(
+            Message("the service cannot rule out that an earlier submission is still received"),
+            Message(
+                "run `docsend receipts show {key}`; give --anyway if both are meant",
+                key=earlier.entry.key[:12],
+            ),
+        ) from None
+    refuse_received([earlier._replace(entry=entry)])
+    if earlier.same == "reference":
+        message = Message(
+            "an earlier submission with the same reference was not received; it was withdrawn ({key})",
+            key=entry.key[:12],
+        )
+    else:
+        message = Message(
+            "an earlier submission of the same documents was not received; it was withdrawn ({key})",
+            key=entry.key[:12],
+        )
+    return Problem(Code.EARLIER_WITHDRAWN, message, Message("nothing to do: it can never be received"))
+
+
+def _learn_occurrence(
+    reason: NotPlanned, checked: CheckedSubmission, service: ServiceClient, ledger: Ledger
+) -> None:
+    """Record a lower occurrence that only the service knows, as when another computer has sent it.
+
+    Raise InvalidSubmission if the service did not receive it either.
+    """
+    lower = checked.with_occurrence(reason.lower_occurrence or 1)
+    try:
+        status = service.fetch_status(lower.key, with_token=lower.is_signed)
+    except UnknownSubmission:
+        raise _too_early(reason, is_unfinished=False) from None
+    if status.state == "open":
+        raise _too_early(reason, is_unfinished=True)
+    ledger.record_found(service.name, lower, "received" if status.receipt else "withdrawn", status.receipt)
+
+
+def _too_early(reason: NotPlanned, *, is_unfinished: bool) -> InvalidSubmission:
+    number = reason.lower_occurrence
+    if is_unfinished:
+        message = Message("occurrence {number} of the same content is not finished", number=number)
+    else:
+        message = Message("occurrence {number} of the same content was not received", number=number)
+    hint = Message("send that one first: the same command with --occurrence {number}", number=number)
+    error = OccurrenceTooEarly if is_unfinished else InvalidSubmission
+    return error.from_problems([Problem(Code.OCCURRENCE_TOO_EARLY, message, hint)])

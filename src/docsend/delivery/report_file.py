@@ -1,0 +1,140 @@
+"""Report files: their names, the lines that are written, and the rows that are read.
+
+A report is CSV or JSON Lines, depending on its name. While it is written, its name ends in `.part`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docsend.errors import UsageError
+from docsend.i18n import Message
+from docsend.manifest import report_cells
+from docsend.manifest.columns import COLUMNS, REPORT_COLUMNS, has_exact_cells
+from docsend.manifest.reader import split_documents
+from docsend.manifest.repair import clean_cell
+from docsend.storage import files
+from docsend.text import escape_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+PART_SUFFIX = ".part"
+_MAX_BYTES = 200 * 2**20  # four times the limit of a manifest
+# Statuses of rows, from the least to the most informative.
+STATUSES = ("", "not tried", "checked", "unfinished", "faulty", "refused", "received")
+
+
+def is_part(file: Path) -> bool:
+    """Return whether a file is the partial report of a run that did not finish."""
+    return file.name.endswith(PART_SUFFIX)
+
+
+def is_json(file: Path) -> bool:
+    """Return whether a report is JSON Lines rather than CSV, by its name.
+
+    Raise UsageError if the name ends in neither .jsonl nor .csv.
+    """
+    suffix = Path(file.name.removesuffix(PART_SUFFIX)).suffix.lower()
+    if suffix not in (".csv", ".jsonl"):
+        raise UsageError(
+            Message("invalid report name: {name!r} (must end in .csv or .jsonl)", name=file.name),
+            Message("give a name such as --report result.csv"),
+        )
+    return suffix == ".jsonl"
+
+
+def relocate(to_folder: Path, from_folder: Path, documents: str) -> str:
+    """Convert document paths that are relative to one folder to paths relative to another."""
+    new, old = os.path.realpath(to_folder), os.path.realpath(from_folder)
+    if new == old:
+        return documents
+    paths = split_documents(documents)
+    try:
+        return ";".join(os.path.relpath(Path(old, path), new) for path in paths)
+    except ValueError:  # on another Windows drive
+        return ";".join(str(Path(old, path)) for path in paths)
+
+
+# -- writing -----------------------------------------------------------------------------------------------
+
+
+def format_header(columns: Sequence[str], *, as_json: bool) -> str:
+    """Return what stands before the rows: the names of the columns, or nothing in JSON Lines."""
+    # Excel needs the byte order mark to recognize UTF-8.
+    return "" if as_json else "\ufeff" + _format_csv_line(columns)
+
+
+def format_row(columns: Sequence[str], cells: Mapping[str, str], *, as_json: bool) -> str:
+    """Return a row as a line of JSON or CSV, safe for terminals and spreadsheets (invariant 7).
+
+    Columns that `cells` lacks are empty.
+    """
+    values = [cells.get(name, "") for name in columns]
+    if as_json:
+        return escape_json(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)) + "\n"
+    return _format_csv_line([report_cells.escape(value) for value in values])
+
+
+def _format_csv_line(values: Sequence[str]) -> str:
+    output = io.StringIO()
+    csv.writer(output, lineterminator="\r\n").writerow(values)
+    return output.getvalue()
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+def read_rows(file: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a report, with the values that its manifest and its run had.
+
+    Raise UsageError if the file cannot be read or is not a report.
+    """
+    not_a_report = UsageError(
+        Message("{file} is not a docsend report", file=file),
+        Message("give reports that were written with --report"),
+    )
+    try:
+        rows = _parse(file)
+    except OSError as error:
+        raise UsageError(
+            Message("cannot read the report {file}: {reason}", file=file, reason=files.reason(error)),
+            Message("check the path"),
+        ) from error
+    except (ValueError, csv.Error, RecursionError) as error:
+        raise not_a_report from error
+    for row in rows:
+        is_text_only = isinstance(row, dict) and all(isinstance(value, str) for value in row.values())
+        if not is_text_only or row.get("status") not in (*STATUSES, "before") or "documents" not in row:
+            raise not_a_report
+        yield _read_row(row, as_json=is_json(file))
+
+
+def _parse(file: Path) -> list[Any]:
+    """Return the rows as they are written. They may be of any type, because anybody can edit a report."""
+    content = files.read_limited(file, max_bytes=_MAX_BYTES)
+    if is_json(file):
+        lines = content.decode("utf-8").split("\n")  # splitlines would also split at U+2028
+        # The last line of a partial report may be incomplete.
+        return [json.loads(line) for line in (lines[:-1] if is_part(file) else filter(None, lines))]
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    if is_part(file) and rows and None in rows[-1].values():
+        del rows[-1]  # the run was killed while it wrote this row
+    return rows
+
+
+def _read_row(row: dict[str, str], *, as_json: bool) -> dict[str, str]:
+    """Return a row with the values that were reported, also if docsend 0.1 wrote it."""
+    if row["status"] == "before":  # as docsend 0.1 wrote it
+        row |= {"status": "received", "repeated": "true"}
+    elif row["status"] == "received" and not row.get("repeated"):
+        row |= {"repeated": "false"}
+    known = {name: value for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
+    if not has_exact_cells(row):
+        return {name: clean_cell(value) for name, value in known.items()}
+    return known if as_json else {name: report_cells.unescape(value) for name, value in known.items()}

@@ -1,0 +1,184 @@
+"""Earlier submissions that people would call the same as a new one, although their keys differ.
+
+- The same reference: the reference, the person, the destination, the subject and the type are equal, but not
+  the documents, as when a payroll program exports a month anew.
+- The same content: the documents, the person, the destination, the subject, the type and the required
+  document are equal, but not the names, the remark, the branch or the reference.
+
+The queries run in the transaction that records the new submission, so that of two processes only one finds
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from docsend.model.document import Document
+from docsend.storage import identity_key, ledger_rows
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from docsend.model.submission import CheckedSubmission
+    from docsend.storage.identity_key import IdentityDigests, IdentityKey
+    from docsend.storage.ledger_rows import LedgerEntry
+
+Sameness: TypeAlias = Literal["reference", "content"]
+# States in which a submission was received, or may still be.
+_COUNTS = "state IN ('planned', 'open', 'sending', 'received')"
+# How many submissions of version 0.1.0 with one reference are compared with a new one.
+_MAX_WITHOUT_DIGESTS = 1000
+
+
+class EarlierSubmission(NamedTuple):
+    """An earlier submission with its documents, and what is the same as in the new one.
+
+    `is_certain` is false if the ledger does not know whether both are for the same person.
+    """
+
+    entry: LedgerEntry
+    same: Sameness
+    is_certain: bool = True
+
+    @property
+    def is_received(self) -> bool:
+        """Whether the submission was received, as far as the ledger knows."""
+        return self.entry.state == "received"
+
+
+class NotPlanned(NamedTuple):
+    """Why a submission was not recorded.
+
+    `earlier` are the earlier submissions that are the same. `lower_occurrence` is an occurrence of the same
+    content that must be received first, and `lower_entry` its entry, or None if the ledger has none.
+    """
+
+    earlier: tuple[EarlierSubmission, ...] = ()
+    lower_occurrence: int | None = None
+    lower_entry: LedgerEntry | None = None
+
+
+def find(
+    connection: sqlite3.Connection, service: str, checked: CheckedSubmission, key: IdentityKey
+) -> list[EarlierSubmission]:
+    """Return the earlier submissions that people would call the same as `checked`, oldest first.
+
+    Other occurrences of the same content are not among them.
+    """
+    digests = key.digests(checked)
+    found: dict[str, EarlierSubmission] = {}
+    for each in (*_by_digests(connection, service, digests), *_without_digests(connection, service, checked)):
+        if not _is_occurrence(each.entry, checked) and each.entry.key not in found:
+            entry = each.entry if each.entry.documents else ledger_rows.with_documents(connection, each.entry)
+            if each.same == "content" or not _has_same_documents(entry, checked):
+                found[entry.key] = each._replace(entry=entry)
+    return sorted(found.values(), key=lambda each: each.entry.planned_at)
+
+
+def missing_occurrence(
+    connection: sqlite3.Connection, service: str, checked: CheckedSubmission
+) -> NotPlanned | None:
+    """Return the highest lower occurrence that was neither received nor withdrawn, or None."""
+    for occurrence in range(checked.occurrence - 1, 0, -1):
+        key = checked.with_occurrence(occurrence).key
+        entries = ledger_rows.select(connection, "WHERE service = ? AND key = ?", service, key)
+        entry = entries[0] if entries else None
+        if entry is None or entry.state not in ("received", "withdrawn"):
+            return NotPlanned(lower_occurrence=occurrence, lower_entry=entry)
+    return None
+
+
+def received_keys(
+    connection: sqlite3.Connection, service: str, digests: Sequence[IdentityDigests]
+) -> dict[bytes, list[str]]:
+    """Return the keys of received submissions that have one of these digests, by digest."""
+    keys: dict[bytes, list[str]] = {}
+    for column, values in (
+        ("reference_digest", [each.reference for each in digests if each.reference]),
+        ("content_digest", [each.content for each in digests]),
+    ):
+        marks = ", ".join("?" * len(values))
+        rows = connection.execute(
+            f"SELECT {column}, key FROM submission WHERE service = ? AND state = 'received'"  # noqa: S608
+            f" AND {column} IN ({marks})",
+            (service, *values),
+        )
+        for digest, key in rows:
+            keys.setdefault(digest, []).append(key)
+    return keys
+
+
+def _by_digests(
+    connection: sqlite3.Connection, service: str, digests: IdentityDigests
+) -> Iterator[EarlierSubmission]:
+    for entry in ledger_rows.select(
+        connection, f"WHERE service = ? AND content_digest = ? AND {_COUNTS}", service, digests.content
+    ):
+        yield EarlierSubmission(entry, "content")
+    if digests.reference is not None:
+        for entry in ledger_rows.select(
+            connection,
+            f"WHERE service = ? AND reference_digest = ? AND {_COUNTS}",
+            service,
+            digests.reference,
+        ):
+            yield EarlierSubmission(entry, "reference")
+
+
+def _without_digests(
+    connection: sqlite3.Connection, service: str, checked: CheckedSubmission
+) -> Iterator[EarlierSubmission]:
+    """Yield submissions that version 0.1.0 recorded, which does not tell who they are for.
+
+    If one is for the same person, its key results from that person and its other values. The remark and the
+    branch are not in the ledger. So if the key differs, the ledger cannot tell who it is for.
+    """
+    about = ("destination IS ? AND subject IS ? AND type IS ?", checked.to, checked.subject, checked.type)
+    documents = identity_key.documents_digest(document.sha256 for document in checked.documents)
+    queries: list[tuple[Sameness, str, tuple[object, ...]]] = [
+        ("content", "documents_sha256 = ? AND required IS ?", (documents, checked.required))
+    ]
+    if checked.reference:
+        queries.append(("reference", "reference = ?", (checked.reference,)))
+    for same, condition, values in queries:
+        for entry in ledger_rows.select(
+            connection,
+            f"WHERE service = ? AND {condition} AND content_digest IS NULL AND {about[0]} AND {_COUNTS}"
+            f" ORDER BY planned_at DESC LIMIT {_MAX_WITHOUT_DIGESTS}",
+            *(service, *values, *about[1:]),
+        ):
+            with_documents = ledger_rows.with_documents(connection, entry)
+            is_certain = _is_for_same_person(with_documents, checked)
+            yield EarlierSubmission(with_documents, same, is_certain=is_certain)
+
+
+def _is_for_same_person(entry: LedgerEntry, checked: CheckedSubmission) -> bool:
+    documents = tuple(
+        Document(document.path, document.name, document.size, document.sha256) for document in entry.documents
+    )
+    return any(
+        checked.as_recorded(
+            category=entry.category,
+            reference=entry.reference,
+            required=entry.required,
+            occurrence=entry.occurrence,
+            documents=documents,
+            remark=remark,
+            branch=branch,
+        ).key
+        == entry.key
+        for remark in {checked.remark, None}
+        for branch in {checked.branch, None}
+    )
+
+
+def _is_occurrence(entry: LedgerEntry, checked: CheckedSubmission) -> bool:
+    """Return whether an entry is the same submission, or another occurrence of it."""
+    return entry.key == checked.with_occurrence(entry.occurrence).key
+
+
+def _has_same_documents(entry: LedgerEntry, checked: CheckedSubmission) -> bool:
+    return sorted(document.sha256 for document in entry.documents) == sorted(
+        document.sha256 for document in checked.documents
+    )
