@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,11 @@ def read_report(file: Path) -> list[dict[str, str]]:
 def json_rows(outcome: Outcome) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = outcome.rows
     return rows
+
+
+def without_time(line: str) -> str:
+    """Return a line of a log without the time at its start."""
+    return re.sub(r"\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", "", line)
 
 
 def save_occurrences(folder: Path, form: str, *occurrences: int | None) -> Path:

@@ -9,10 +9,12 @@ import pytest
 
 from docsend.codes import Code
 from docsend.i18n import Message
+from docsend.manifest import template
 from docsend.model.problem import Problem
 from tables import __main__ as command
-from tables import kinds, readers
+from tables import kinds, office, readers
 from tables.judging import Verdict, judge
+from tables.office_reader import OfficeReader
 from tables.report import Findings, text
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from tables.readers import Reading
 
 SEED = 20261130
-SAMPLE = 60
+SAMPLE = 90
+needs_office = pytest.mark.skipif(office.program() is None, reason="LibreOffice is not installed")
+OF_OFFICE = ("saved again", "saved as .xls", "saved as .ods", "Hebrew in cp1255", "docsend's template")
 
 
 def _table(name: str, least: int = 4) -> tuple[kinds.Kind, int, Made]:
@@ -102,6 +106,46 @@ def test_a_sample_of_the_tables_is_read_as_it_was_meant() -> None:
     assert {verdict.outcome for verdict in verdicts} == {"taken", "rows told", "refused"}
 
 
+@needs_office
+@pytest.mark.parametrize("name", OF_OFFICE)
+def test_what_libreoffice_saved_is_read_as_it_was_meant(name) -> None:
+    kind = next(kind for kind in kinds.OF_OFFICE if kind.name.startswith(f"LibreOffice: {name}"))
+    verdicts = [judge(kind, number, made) for number, made in enumerate(kind.all_made(SEED, range(3)))]
+    assert [(verdict.outcome, verdict.is_failure) for verdict in verdicts] == [("taken", False)] * 3
+
+
+@needs_office
+@pytest.mark.parametrize("extension", ["xlsx", "xls", "ods", "csv"])
+def test_the_csv_template_survives_libreoffice(extension) -> None:
+    target = office.csv_target() if extension == "csv" else extension
+    (saved,) = office.convert({"template.csv": template.as_csv().encode()}, target).values()
+    rows = readers.docsend(saved).rows
+    assert not [problem for row in rows for problem in row.problems if problem.is_error]
+    for row, meant in zip(rows, template.TEMPLATE, strict=True):
+        read = {**row.submission.given_values(), "documents": ";".join(row.documents)}
+        assert read == meant
+
+
+@needs_office
+def test_the_gate_fails_if_libreoffice_shows_another_text() -> None:
+    table = _table("xlsx: plain")
+    right, wrong = judge(*table), judge(*table)
+    wrong.rows[1] = _with_reference(wrong.rows[1], "another")
+    reader = OfficeReader()
+    for verdict in (right, wrong):
+        reader.offer(verdict, table[2])
+    reader.compare()
+    assert (right.is_failure, wrong.is_failure, wrong.differing) == (False, True, 1)
+
+
+def test_the_report_says_that_libreoffice_was_not_installed(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(office, "program", lambda: None)
+    file = tmp_path / "report.md"
+    assert command.main(["--kind", "xlsx: plain", "--share", "0.02", "--write", str(file)]) == 0
+    assert "was not installed: it neither made tables nor read any" in file.read_text("utf-8")
+    assert set(kinds.all_here()) == set(kinds.KINDS)
+
+
 @pytest.mark.parametrize("name", WRONG_READINGS)
 def test_the_gate_fails_if_a_table_is_read_wrongly(name) -> None:
     table, change, fault = WRONG_READINGS[name]
@@ -146,7 +190,8 @@ def test_a_seed_and_a_number_always_make_the_same_table() -> None:
 
 def test_a_whole_run_makes_enough_tables_of_different_names() -> None:
     assert sum(kind.count for kind in kinds.KINDS) >= 2000
-    assert len({(kind.format, kind.name) for kind in kinds.KINDS}) == len(kinds.KINDS)
+    every = (*kinds.KINDS, *kinds.OF_OFFICE)
+    assert len({(kind.format, kind.name) for kind in every}) == len(every)
 
 
 def test_a_report_with_a_formula_exceeds_a_limit() -> None:

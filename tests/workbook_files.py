@@ -106,12 +106,15 @@ def with_shared_texts(content: bytes) -> bytes:
     items = b"".join(b"<si>%s</si>" % text for text in texts)
     main = "application/vnd.openxmlformats-officedocument.spreadsheetml"
     part = f'<Override PartName="/{TEXTS}" ContentType="{main}.sharedStrings+xml"/></Types>'
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/sharedStrings"
+    link = f'<Relationship Id="texts" Type="{relation}" Target="/{TEXTS}"/></Relationships>'
     return change(
         content,
         {
             SHEET: shared,
             TEXTS: f'<sst xmlns="{_MAIN}">'.encode() + items + b"</sst>",
             "[Content_Types].xml": lambda types: types.replace(b"</Types>", part.encode()),
+            "xl/_rels/workbook.xml.rels": lambda links: links.replace(b"</Relationships>", link.encode()),
         },
     )
 

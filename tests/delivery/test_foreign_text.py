@@ -15,7 +15,7 @@ import pytest
 
 import doubles
 import samples
-from batch_files import HEAD, make_rows, read_report, save_manifest
+from batch_files import HEAD, make_rows, read_report, save_manifest, to_csv
 from conftest import PERSON
 from terminals import Terminal
 
@@ -34,6 +34,8 @@ CONTROLS = [
     *("\x1b]0;PWN\x07", "\x1b[2J", "\x9b31m", "\u202eX", "\u2066X", "a\x00b", "a\rb", "a\x7fb", "a\u2028b"),
     *("\n=1+1", "\t=1", "\r=1", "\u202e=1", "\u200f=1", "\ufeff=1", "\x00=1", "\x1b=1", "\u200b=1"),
 ]
+# What no terminal may get, apart from line breaks and tabs.
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 HARMLESS = ["\\x3d1", "C:\\x41\\u0041", "'tis", "''5", "'5", "001", "1/2", "1E5", "a - b", "שלום", "‘x’ é"]
 
 
@@ -145,11 +147,11 @@ def test_a_service_writes_neither_to_a_terminal_nor_to_a_spreadsheet(run, sandbo
     for more in ((), ("--json",)):
         terminal = Terminal("receipts", "merge", report, *more, TERM="xterm")
         assert terminal.finish() == 9
-        assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", terminal.raw)
+        assert not CONTROL_CHARACTERS.search(terminal.raw)
         assert "PWN" in terminal.raw
     shown = Terminal.from_command("cat", str(report))
     assert shown.finish() == 0
-    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown.raw)
+    assert not CONTROL_CHARACTERS.search(shown.raw)
 
 
 def test_a_file_name_like_a_formula_is_sent_again_from_a_report(run, sandbox, tmp_path) -> None:
@@ -161,3 +163,28 @@ def test_a_file_name_like_a_formula_is_sent_again_from_a_report(run, sandbox, tm
     _assert_harmless(report)
     assert read_report(report)[0]["documents"] == "\\x3d1 '\\u200fשכר.pdf"
     assert run("send", "--batch", report, "--service", sandbox.url).out == "1 row: 1 received before\n"
+
+
+def test_a_manifest_with_a_column_called_share_is_not_taken_for_a_report(run, sandbox, tmp_path) -> None:
+    row = [*make_rows(tmp_path, 1)[0], "50%"]
+    row[5] = "C:\\x41"
+    file = samples.write(tmp_path, "m.csv", to_csv([row], head=[*HEAD, "share"]).encode())
+    sent = run("send", "--batch", file, "--service", sandbox.url, "--json")
+    assert (sent.code, sent.rows[0]["reference"]) == (0, "C:\\x41")
+
+
+def test_a_report_that_docsend_0_1_wrote_steers_no_terminal_when_it_is_merged(run, tmp_path) -> None:
+    hostile = "\x1b]0;PWN\x07\x1b[2J\u202eX\x9b31m\x00=1"
+    line = {
+        "to": "benefits",
+        "documents": "a.pdf",
+        "status": "refused",
+        "receipt": hostile,
+        "problems": hostile,
+    }
+    old = samples.write(tmp_path, "old.csv", to_csv([list(line.values())], head=list(line)).encode())
+    terminal = Terminal("receipts", "merge", old, TERM="xterm")
+    assert terminal.finish() == 9
+    assert not CONTROL_CHARACTERS.search(terminal.raw)
+    assert "\\x1b]0;PWN\\x07" in terminal.raw
+    assert json.loads(run("receipts", "merge", old, "--json").out)["receipt"] == hostile

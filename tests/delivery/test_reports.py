@@ -211,6 +211,39 @@ def test_a_disk_that_is_full_when_rows_are_sorted_leaves_a_complete_report(
     assert list(tmp_path.glob("r.csv*")) == [tmp_path / "r.csv"]
 
 
+def test_a_report_that_a_full_disk_does_not_even_begin_ends_the_run_before_anything_is_sent(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 3))
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "r.csv")
+    assert run(*argv).code == 0
+    argv = (*argv, "--occurrence", "2")
+    before = (tmp_path / "r.csv").read_bytes()
+    real_sync, real_write = os.fsync, os.write
+
+    def fail_sync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").resolve().name == "r.csv.part":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real_sync(descriptor)
+
+    def fail_write(descriptor: int, content: bytes) -> int:
+        if Path(f"/proc/self/fd/{descriptor}").resolve().name == "r.csv.lock":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real_write(descriptor, content)
+
+    for name, failing in (("fsync", fail_sync), ("write", fail_write)):
+        with monkeypatch.context() as patches:
+            patches.setattr(os, name, failing)
+            failed = run(*argv)
+        assert (failed.code, failed.out, sandbox.count()) == (8, "", 3), name
+        assert "cannot write the report" in failed.err
+        assert "free disk space or choose another file with --report" in failed.err
+        assert (tmp_path / "r.csv").read_bytes() == before
+    assert run(*argv).code == 0
+    assert sandbox.count() == 6
+    assert list(tmp_path.glob("r.csv*")) == [tmp_path / "r.csv"]
+
+
 def test_two_overlapping_runs_with_one_report_the_second_ends_at_once_and_names_the_first(
     run, sandbox, tmp_path
 ) -> None:

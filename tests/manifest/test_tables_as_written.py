@@ -55,11 +55,25 @@ def codes(outcome) -> list[list[str]]:
         "destinataire,Sujet,Catégorie,Type de document,Numéro d’identité,Référence,Fichiers",
         "יעד,נושא,קטגוריה,סוג מסמך,ת.ז.,אסמכתה,מסמכים",
         "יעד,נושא,קטגוריה,סוג,תעודת זהות,סימוכין,קבצים",
+        "Destinataire,Objet,Catégorie,Type,N° d'identité,N° de référence,Pièces jointes",
+        "DESTINATAIRE,SUJET,CATÉGORIE,TYPE,NO D’IDENTITÉ,Réf.,FICHIERS",
+        "to,subject,category,type,No. d'identité :,Référence,documents",
+        "to,subject,category,type,№ d'identité,Référence,documents",
+        "to,subject,category,type,ID no.,Reference number,File names",
+        "to,subject,category,type,מס' זהות,אסמכתא,נספחים",
+        "to,subject,category,type,מס׳ ת״ז,אסמכתא,שם קובץ",
+        'to,subject,category,type,"ת""ז",אסמכתא,צרופות',
+        '="to","=""subject""",\'category,="type",="id",="reference",="documents"',
     ],
 )
 def test_column_names_are_understood_in_three_languages_and_any_case(check, head) -> None:
     outcome = check(f"{head}\n{row()}", code=0)
     assert outcome.rows[0]["reference"] == "r1"
+
+
+def test_the_number_of_something_else_is_no_known_column(check) -> None:
+    outcome = check(f"Document no.,File number,N° de dossier,{HEAD}\n1,2,3,{row()}", code=0)
+    assert outcome.err.count("[unknown-column]") == 3
 
 
 @pytest.mark.parametrize(
@@ -88,11 +102,25 @@ def test_a_misspelled_column_is_an_error_unless_it_is_to_be_ignored(check) -> No
     assert check(text, "--ignore-columns", code=0).rows
 
 
-def test_a_second_header_is_not_a_row(check) -> None:
-    assert (
-        len(check(f"{HEAD}\n{row()}{HEAD}\n{row(reference='r2', documents='payslips/two.pdf')}", code=0).rows)
-        == 2
-    )
+@pytest.mark.parametrize(
+    "again", [HEAD, HEAD.upper(), f"{HEAD},,", f"\ufeff{HEAD}", "יעד,נושא,קטגוריה,סוג,ת.ז.,אסמכתה,מסמכים"]
+)
+def test_a_second_header_is_skipped_and_told(check, again) -> None:
+    second = row(reference="r2", documents="payslips/two.pdf")
+    outcome = check(f"{HEAD}\n{row()}{again}\n{second}", code=0)
+    assert [each["reference"] for each in outcome.rows] == ["r1", "r2"]
+    assert "row 3 repeats the column names and is skipped" in outcome.err
+
+
+def test_a_header_after_each_row_is_told_once(check) -> None:
+    rows = [row(reference=f"r{n}", documents=f"payslips/{name}.pdf") for n, name in enumerate(("one", "two"))]
+    outcome = check("".join(f"{HEAD}\n{each}" for each in (*rows, "")), code=0)
+    assert "2 rows repeat the column names and are skipped; the first is row 3" in outcome.err
+
+
+def test_a_row_that_repeats_some_of_the_names_is_a_row(check) -> None:
+    outcome = check(f"{HEAD}\n{row()}to,subject,category,type,id,reference,payslips\n", code=3)
+    assert (len(outcome.rows), "repeats the column names" in outcome.err) == (2, False)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +132,8 @@ def test_a_second_header_is_not_a_row(check) -> None:
         "\u201cpayslips/one.pdf\u201d;\u201epayslips/two.pdf\u201c",
         "\u00abpayslips/one.pdf\u00bb ; 'payslips/two.pdf'",
         '"""payslips/one.pdf"";payslips/two.pdf"',
+        "\u2039payslips/one.pdf\u203a;\u201apayslips/two.pdf\u2018",
+        "payslips/one.pdf\u2028payslips/two.pdf",
     ],
 )
 def test_a_list_of_files_is_understood_as_people_write_it(check, documents) -> None:
@@ -118,6 +148,11 @@ def test_a_list_of_files_is_understood_as_people_write_it(check, documents) -> N
         ("payslips/four.pdf", "there is no file payslips/four.pdf in "),
         ("payslips/*.tif", "no file matches payslips/*.tif in "),
         ("payslips/ONE.PDF", "did you mean one.pdf?"),
+        ("Payslips/one.pdf", "did you mean payslips?"),
+        ("PAYSLIPS\\2026\\one.pdf", "did you mean payslips?"),
+        ("https://payroll.example/one.pdf", "write a path instead of an address"),
+        ("payslips/one.pdf, payslips/two.pdf", "separate paths with semicolons"),
+        ("payslips/one.pdf|payslips/two.pdf", "separate paths with semicolons"),
         ("$HOME/one.pdf", "~ and variables are not expanded"),
         ("~/one.pdf", "~ and variables are not expanded"),
         ("payslips/{one,two}.pdf", "braces and ** are not expanded"),
@@ -155,6 +190,8 @@ def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
         (["18", "26"], True),  # all of them lack digits
         (["18", "000000026"], False),  # a zero is still there: this column is text
         (["12345674", "999999998", "999999998"], False),  # one of them was mistyped
+        (["18.0", "26.0", "999999998.0"], True),  # a program wrote floats
+        (['"18,00"', "999999998", "999999998"], True),  # only a number has decimals
     ],
 )
 def test_zeros_are_restored_only_in_a_column_that_a_spreadsheet_converted(check, ids, restored) -> None:
@@ -164,6 +201,33 @@ def test_zeros_are_restored_only_in_a_column_that_a_spreadsheet_converted(check,
     )
     found = {code for each in codes(check(f"{HEAD}\n{rows}")) for code in each}
     assert found == ({"zeros-restored"} if restored else {"id-number-invalid"})
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NOM?", "#VALEUR!", "#NUL!", "Err:502", "######"],
+)
+def test_an_error_that_a_spreadsheet_wrote_as_text_is_no_reference(check, error) -> None:
+    outcome = check(f"{HEAD}\n{row(reference=error)}", code=3)
+    assert codes(outcome) == [["row-malformed"]]
+    assert f"reference contains the error {error}" in outcome.err
+
+
+@pytest.mark.parametrize("reference", ["#12", "No. #N/A", "#n/a-7", "Error", "Err"])
+def test_a_reference_may_contain_what_an_error_does(check, reference) -> None:
+    assert check(f"{HEAD}\n{row(reference=reference)}", code=0).rows[0]["reference"] == reference
+
+
+@pytest.mark.parametrize(
+    "quoted", ["\u201c{}\u201d", "\u00ab {} \u00bb", "'{}'", "\u2018{}\u2019", '"""{}"""']
+)
+def test_quotation_marks_around_a_number_or_a_code_are_no_part_of_it(check, quoted) -> None:
+    table = f"{HEAD}\n{row(id=quoted.format(ID))}".replace("benefits", quoted.format("benefits"))
+    assert check(table, code=0).rows[0]["submission"]["to"] == "benefits"
+
+
+def test_quotation_marks_around_a_text_belong_to_it(check) -> None:
+    assert check(f"{HEAD}\n{row(reference='«r1»')}", code=0).rows[0]["reference"] == "«r1»"
 
 
 def test_letters_in_an_id_number_are_named(check) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 import openpyxl  # type: ignore[import-untyped]  # it has no types
 import pytest
@@ -235,6 +236,36 @@ def test_a_formula_without_its_result_is_reported_with_its_cell(read, cell, text
     assert texts(second.problems) == expected
 
 
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ('"000000018"', "000000018"),  # how programs keep zeros
+        (' "a ""b""" ', 'a "b"'),
+        ('""', ""),
+        ('HYPERLINK("letters/1.pdf","open")', "open"),
+        ('HYPERLINK( "letters/1.pdf" )', "letters/1.pdf"),
+        ('HYPERLINK("letters/1.pdf",B2)', None),
+        ('"a"&"b"', None),
+        ('HYPERLINK("a.pdf","b")&"c"', None),
+    ],
+)
+@pytest.mark.parametrize("result", ["", "<v></v>", "<v>0</v>"])
+def test_the_result_of_a_formula_that_is_a_text_is_known(read, formula, text, result) -> None:
+    cell = f'<c r="F2"><f>{escape(formula)}</f>{result}</c>'.encode()
+    content = change(xlsx(row()), {SHEET: lambda sheet: re.sub(rb'<c r="F2".*?</c>', cell, sheet)})
+    (only,) = read(content).rows()
+    expected = ["F2 contains a formula without its result"] if text is None else []
+    assert texts(only.problems) == expected
+    if text is not None:
+        assert only.cells["reference"] == text
+
+
+def test_an_id_number_that_a_formula_keeps_with_its_zeros_is_read_in_a_workbook(read) -> None:
+    workbook = book(row(id='="000000018"', documents='=HYPERLINK("letters/1.pdf","open")'))
+    (only,) = read(save(workbook)).rows()
+    assert (only.submission.id, only.documents, only.problems) == ("000000018", ("letters/1.pdf",), ())
+
+
 def test_a_formula_may_result_in_zero_or_in_an_empty_text(read) -> None:
     content = change(
         xlsx(row(reference="A"), row(reference="B")),
@@ -400,8 +431,8 @@ def test_hidden_rows_above_the_header_and_rows_of_empty_formulas_are_not_counted
         ("file://server/share/001.pdf", "//server/share/001.pdf"),
         ("file://localhost/home/dana/001.pdf", "/home/dana/001.pdf"),
         ("C:/payroll/001.pdf", "C:/payroll/001.pdf"),
-        ("https://payroll.example/001.pdf", None),
-        ("mailto:dana@payroll.example", None),
+        ("https://payroll.example/a%20b.pdf", "https://payroll.example/a%20b.pdf"),
+        ("mailto:dana@payroll.example", "mailto:dana@payroll.example"),
         ("#Sheet2!A1", None),
     ],
 )
@@ -509,7 +540,8 @@ def test_too_many_members_are_refused_before_they_are_listed() -> None:
 def test_a_sheet_that_breaks_off_is_refused() -> None:
     content = change(xlsx(row()), {SHEET: lambda part: part[: len(part) // 2]})
     code, message, _ = refusal(content)
-    assert (code, message) == (Code.MANIFEST_MALFORMED, "cannot read the workbook")
+    assert code == Code.MANIFEST_MALFORMED
+    assert message == "cannot read the workbook: one of its sheets is damaged"
 
 
 def test_a_cell_that_cannot_be_read_ends_the_table_with_its_place() -> None:
@@ -557,6 +589,20 @@ def test_a_workbook_with_broken_styles_is_read_all_the_same(read) -> None:
 def test_without_the_other_library_it_is_said_what_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limited_workbooks, "is_installed", lambda: False)
     assert refusal(without_fills(xlsx(row())))[1] == "cannot read the workbook: its styles are damaged"
+
+
+@pytest.mark.parametrize(
+    ("member", "damaged"),
+    [
+        ("xl/styles.xml", "its styles are damaged"),
+        (TEXTS, "its texts are damaged"),
+        ("xl/workbook.xml", "its list of sheets is damaged"),
+        (SHEET, "one of its sheets is damaged"),
+    ],
+)
+def test_if_no_library_can_read_a_workbook_it_is_said_what_is_broken(member, damaged) -> None:
+    content = change(with_shared_texts(xlsx(row())), {member: lambda part: part[: len(part) // 3]})
+    assert refusal(content)[1] == f"cannot read the workbook: {damaged}"
 
 
 def test_openpyxl_prints_no_warnings(spawn, tmp_path) -> None:

@@ -10,8 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from tables import kinds, office, opened_reports, report
+from tables import kinds, opened_reports, report
 from tables.judging import judge
+from tables.office_reader import OfficeReader
 from tables.report import Findings
 
 
@@ -26,18 +27,18 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     began = time.monotonic()
     findings = Findings(args.seed)
-    sample = office.Sample()
-    for kind, number in kinds.chosen(args.share):
-        if args.kind not in (None, f"{kind.format}: {kind.name}") or args.number not in (None, number):
+    office = OfficeReader()
+    for kind in kinds.all_here():
+        if args.kind not in (None, f"{kind.format}: {kind.name}"):
             continue
-        made = kind.made(args.seed, number)
-        verdict = judge(kind, number, made)
-        findings.verdicts.append(verdict)
-        sample.offer(verdict, made)
-        if args.keep:
-            args.keep.write_bytes(made.content)
-    sample.compare()
-    findings.office = sample.description
+        numbers = range(kinds.count(kind, args.share)) if args.number is None else (args.number,)
+        for number, made in zip(numbers, kind.all_made(args.seed, numbers), strict=True):
+            verdict = judge(kind, number, made)
+            findings.verdicts.append(verdict)
+            office.offer(verdict, made)
+            if args.keep:
+                args.keep.write_bytes(made.content)
+    findings.office = office.compare()
     if args.share == 1.0 and args.kind is None:
         opened = opened_reports.find()
         findings.office += f". {opened.description}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import io
 import re
 from dataclasses import replace
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-_SCRIPTS: tuple[Script, ...] = ("English", "French", "Hebrew")
+SCRIPTS: tuple[Script, ...] = ("English", "French", "Hebrew")
 _ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!")
-_SHEET = "Payroll"
+SHEET = "Payroll"
 _HEAD_ROWS = 4  # a title, up to two empty rows, the head
 _ROW = re.compile(rb"<row\b.*?</row>", re.DOTALL)
 _DIMENSION = re.compile(rb'<dimension ref="[^"]*"')
@@ -30,9 +29,16 @@ _DIMENSION = re.compile(rb'<dimension ref="[^"]*"')
 class Draft:
     """A workbook before it is saved: its rows as meant, and their cells as Python values."""
 
-    def __init__(self, random: Random, *, must: Sequence[str] = (), zeros: int = -1) -> None:
+    def __init__(
+        self,
+        random: Random,
+        *,
+        must: Sequence[str] = (),
+        zeros: int = -1,
+        scripts: Sequence[Script] = SCRIPTS,
+    ) -> None:
         self.random = random
-        self.script = random.choice(_SCRIPTS)
+        self.script = random.choice(scripts)
         self.columns = draw_columns(random, self.script, must=must)
         if random.random() < 0.3:
             self.columns = add_other_columns(random, self.script, self.columns)
@@ -42,6 +48,7 @@ class Draft:
         if random.random() < 0.3:
             self.above = [[words(random, self.script)], *[[] for _ in range(random.randrange(3))]]
         self.warnings: tuple[str, ...] = ()
+        self.unshown: tuple[str, ...] = ()  # columns that show something other than what is meant
 
     def index(self, name: str) -> int:
         return [column.name for column in self.columns].index(name)
@@ -59,12 +66,17 @@ class Draft:
         self.rows[number] = replace(self.rows[number], cells={**self.rows[number].cells, name: text})
         self.lines[number][self.index(name)] = value
 
+    def mean_documents(self, number: int, *paths: str) -> None:
+        self.rows[number] = replace(self.rows[number], documents=paths)
+
     def tell(self, number: int) -> None:
         self.rows[number] = replace(self.rows[number], is_told=True)
 
     def made(self, content: bytes, *warnings: str) -> Made:
         names = [column.name for column in self.columns]
-        return Made("good", content, self.rows, names, (*self.warnings, *warnings), _SHEET)
+        return Made(
+            "good", content, self.rows, names, (*self.warnings, *warnings), SHEET, unshown=self.unshown
+        )
 
     def _value(self, row: Meant, column: Column) -> object:
         if column.name == "documents":
@@ -84,12 +96,13 @@ def xlsx(
     *,
     must: Sequence[str] = (),
     zeros: int = -1,
+    scripts: Sequence[Script] = SCRIPTS,
 ) -> Made:
     """Return a workbook of openpyxl. `change` gets the draft, the workbook and its sheet."""
-    draft = Draft(random, must=must, zeros=zeros)
+    draft = Draft(random, must=must, zeros=zeros, scripts=scripts)
     book = openpyxl.Workbook()
     sheet = book.active
-    sheet.title = _SHEET
+    sheet.title = SHEET
     for line in draft.all_lines():
         sheet.append(line)
     if draft.above and random.random() < 0.7:
@@ -248,28 +261,6 @@ def macros(_random: Random, content: bytes) -> bytes:
     )
 
 
-def of_xlsxwriter(random: Random) -> Made:
-    """Return a workbook of XlsxWriter, with texts in a table of their own or in the cells."""
-    draft = Draft(random)
-    file = io.BytesIO()
-    xlsxwriter = importlib.import_module("xlsxwriter")
-    book = xlsxwriter.Workbook(file, {"in_memory": True, "constant_memory": random.random() < 0.5})
-    sheet = book.add_worksheet(_SHEET)
-    zeros = book.add_format({"num_format": "000000000"})
-    as_numbers = random.random() < 0.5
-    for at, line in enumerate(draft.all_lines(), 1):
-        for column, value in enumerate(line):
-            is_id = column == draft.index("id") and at >= draft.first
-            if is_id and as_numbers:
-                sheet.write_number(at - 1, column, int(value), zeros)
-            elif isinstance(value, float):
-                sheet.write_number(at - 1, column, value)
-            elif value:
-                sheet.write_string(at - 1, column, value)
-    book.close()
-    return draft.made(file.getvalue())
-
-
 # -- formats that docsend reads with limits ----------------------------------------------------------------
 
 _LIMITED = "limited-reader"
@@ -278,7 +269,7 @@ _LIMITED = "limited-reader"
 def strict(random: Random) -> Made:
     draft = Draft(random)
     first, *others = draft.all_lines()
-    content = workbook_files.strict(workbook_files.xlsx(*others, head=first, name=_SHEET))
+    content = workbook_files.strict(workbook_files.xlsx(*others, head=first, name=SHEET))
     return draft.made(content, _LIMITED)
 
 
@@ -295,7 +286,7 @@ def xls(random: Random) -> Made:
     book = xlwt.Workbook()
     if random.random() < 0.3:
         _write_xls(book.add_sheet("Legend"), [["Code"], ["payslips"]])
-    _write_xls(book.add_sheet(_SHEET), draft.all_lines())
+    _write_xls(book.add_sheet(SHEET), draft.all_lines())
     if random.random() < 0.3:
         hidden = book.add_sheet("Old")
         hidden.visibility = 1
@@ -321,13 +312,13 @@ def ods(random: Random) -> Made:
     draft, lines = _plain(random)
     repeated = '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row>'
     more = random.choice(("", repeated))
-    return draft.made(workbook_files.ods(*lines[1:], head=lines[0], name=_SHEET, more=more), _LIMITED)
+    return draft.made(workbook_files.ods(*lines[1:], head=lines[0], name=SHEET, more=more), _LIMITED)
 
 
 def xlsb(random: Random) -> Made:
     """Return a binary workbook, made by hand."""
     draft, lines = _plain(random)
-    return draft.made(workbook_files.xlsb(*lines[1:], head=lines[0], name=_SHEET), _LIMITED)
+    return draft.made(workbook_files.xlsb(*lines[1:], head=lines[0], name=SHEET), _LIMITED)
 
 
 def _plain(random: Random) -> tuple[Draft, list[list[Any]]]:

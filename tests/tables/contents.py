@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -35,17 +35,17 @@ _LABELS: dict[Script, dict[str, tuple[str, ...]]] = {
         "booklet": ("booklet", "Booklet number"),
         "remark": ("remark", "Remark"),
         "reference": ("reference", "Your reference"),
-        "documents": ("documents", "Files", "Document"),
+        "documents": ("documents", "Files", "File names"),
     },
     "French": {
         "to": ("Destinataire",),
         "subject": ("Sujet", "Objet"),
         "category": ("Catégorie", "catégorie"),
         "type": ("Type de document",),
-        "id": ("Numéro d'identité",),
+        "id": ("Numéro d'identité", "N° d'identité"),
         "employer_file": ("Dossier employeur",),
         "mobile": ("Téléphone portable", "Portable"),
-        "booklet": ("Carnet", "Numéro de carnet"),
+        "booklet": ("Carnet", "N° de carnet"),
         "remark": ("Remarque",),
         "reference": ("Référence",),
         "documents": ("Fichiers", "Fichier"),
@@ -55,7 +55,7 @@ _LABELS: dict[Script, dict[str, tuple[str, ...]]] = {
         "subject": ("נושא",),
         "category": ("קטגוריה",),
         "type": ("סוג מסמך", "סוג"),
-        "id": ("ת.ז.", "תעודת זהות", "מספר זהות"),
+        "id": ("ת.ז.", 'ת"ז', "מס' זהות"),
         "employer_file": ("תיק ניכויים", "תיק מעסיק"),
         "mobile": ("נייד", "טלפון נייד"),
         "booklet": ("פנקס", "מספר פנקס"),
@@ -100,8 +100,9 @@ class Made:
     """A table with what its maker put in.
 
     `truth` is bad if the table must be refused, or each row told that is not as it was meant. `warnings` are
-    the codes that are due for the table as a whole. `sheet` is the sheet that has the table. `text` and
-    `separator` are set if a dialect of Python's csv module describes the table.
+    the codes that are due for the table as a whole. `sheet` is the sheet that has the table. `text`, its
+    `separator` and its `encoding` are set if a dialect of Python's csv module describes the table. `unshown`
+    contains columns whose cells show something other than what is meant, such as a link.
     """
 
     truth: Truth
@@ -112,7 +113,8 @@ class Made:
     sheet: str = ""
     text: str = ""
     separator: str = ""
-    traits: tuple[str, ...] = field(default=())
+    encoding: str = ""
+    unshown: tuple[str, ...] = ()
 
 
 def id_number(random: Random, *, zeros: int) -> str:

@@ -9,7 +9,7 @@ from tables import readers
 from tables.contents import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from docsend.manifest.reader import Row
     from tables.contents import Made, Meant
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Outcome = Literal["taken", "rows told", "refused", "crashed"]
 # Codes are read in any case.
 _CODES = ("to", "subject", "category", "type")
+_LONGEST_NUMBER = 9  # of those that have a format of zeros
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Verdict:
     good_refused: bool = False
     bad_taken: bool = False
     notes: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list, repr=False)  # those without an error
 
     @property
     def is_failure(self) -> bool:
@@ -60,7 +62,9 @@ def judge(kind: Kind, number: int, made: Made, read: Callable[[bytes], Reading] 
         verdict.good_refused = made.truth == "good"
         return verdict
     _judge_rows(verdict, made, reading)
-    _compare(verdict, made, reading)
+    verdict.rows = [row for row in reading.rows if not any(problem.is_error for problem in row.problems)]
+    if (found := readers.others(made, kind.format)) is not None:
+        compare(verdict, made, found, "another reader")
     verdict.untold += sum(code not in reading.warnings for code in made.warnings)
     # A bad table that was read must have a row with a problem, or else nobody learns that it is bad.
     verdict.bad_taken = made.truth == "bad" and verdict.outcome == "taken"
@@ -120,23 +124,28 @@ def _shown(name: str, text: str) -> str:
     return text.lower() if name in _CODES else text
 
 
-def _compare(verdict: Verdict, made: Made, reading: Reading) -> None:
-    """Compare the rows without an error with those of another reader, if there is one."""
-    found = readers.others(made, verdict.kind.format)
-    if found is None:
-        return
-    for row in reading.rows:
+def compare(verdict: Verdict, made: Made, found: Mapping[str, Mapping[str, str]], reader: str) -> None:
+    """Compare the rows without an error with the cells that another reader found, by mark and column."""
+    for row in verdict.rows:
         match = MARK.search(" ".join(row.documents))
-        if match is None or any(problem.is_error for problem in row.problems):
+        if match is None:
             continue
-        cells = found.get(match[0], {})
-        differing = [name for name, text in row.cells.items() if not _is_same(text, cells.get(name, ""))]
+        cells = {name: readers.plain(text) for name, text in found.get(match[0], {}).items()}
+        differing = [
+            name
+            for name, text in row.cells.items()
+            if name not in made.unshown and not _is_same(text, cells.get(name, ""))
+        ]
         if differing:
             verdict.differing += 1
-            verdict.notes.append(f"row {row.number}: another reader has other {', '.join(differing)}")
+            verdict.notes.append(f"row {row.number}: {reader} has other {', '.join(differing)}")
 
 
 def _is_same(text: str, other: str) -> bool:
-    """Return whether two readers read the same. Other readers do not apply a format of zeros."""
-    zeros_aside = text.isdecimal() and other.isdecimal() and text == other.zfill(9)
-    return text == other or zeros_aside
+    """Return whether two readers read the same.
+
+    Not all of them apply a format of zeros or keep the kind of a line break.
+    """
+    if text.isdecimal() and other.isdecimal():
+        return text == other or text.zfill(_LONGEST_NUMBER) == other.zfill(_LONGEST_NUMBER)
+    return text.splitlines() == other.splitlines()

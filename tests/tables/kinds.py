@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from tables import books, texts
+from tables import books, exports, office, office_makers, texts
+from tables.office_makers import Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
-    from tables.contents import Made
+    from tables.contents import Made, Script
 
 Make = Callable[[Random], "Made"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of table: its format, its name, how many of it a run makes, and its maker."""
+    """A kind of table: its format, its name, how many of it a run makes, and its makers."""
 
     format: str
     name: str
     count: int
     make: Make
+    save: Callable[[Sequence[Made]], list[Made]] | None = None  # by LibreOffice, many at once
 
     def made(self, seed: int, number: int) -> Made:
         """Return a table. A seed and a number always make the same one."""
-        return self.make(Random(f"{seed}/{self.format}/{self.name}/{number}"))
+        return self.all_made(seed, [number])[0]
+
+    def all_made(self, seed: int, numbers: Iterable[int]) -> list[Made]:
+        """Return the tables with these numbers."""
+        made = [self.make(Random(f"{seed}/{self.format}/{self.name}/{number}")) for number in numbers]
+        return self.save(made) if self.save else made
 
 
 def _text(name: str, count: int, **options: object) -> Kind:
@@ -50,9 +56,14 @@ def _xlsx(name: str, count: int, *steps: object, **options: object) -> Kind:
 
 _REMARK = ("remark",)
 _ACCENTED = ("French", "Hebrew")  # with letters that tell the encoding
-# XlsxWriter is not among the requirements; where it is installed, it makes workbooks, too.
-_HAS_XLSXWRITER = importlib.util.find_spec("xlsxwriter") is not None
-_OF_XLSXWRITER = (Kind("xlsx", "XlsxWriter", 60, books.of_xlsxwriter),) if _HAS_XLSXWRITER else ()
+
+
+def _exported(name: str, count: int, *steps: object, **options: object) -> Kind:
+    def make(random: Random) -> Made:
+        return exports.make(random, *steps, **options)  # type: ignore[arg-type]
+
+    return Kind("xlsx", f"XlsxWriter: {name}", count, make)
+
 
 KINDS = (
     _text("UTF-8", 100),
@@ -73,6 +84,7 @@ KINDS = (
     _text("the head again in the middle", 40, change=texts.second_head),
     _text("zeros lost by a spreadsheet", 60, change=texts.lost_zeros, zeros=1),
     _text("zeros of mobile numbers lost", 40, change=texts.lost_mobile_zeros, must=("mobile",)),
+    _text("errors of a spreadsheet", 60, change=texts.error_values, must=_REMARK),
     _text("other separators in cells", 60, change=texts.other_separators, must=_REMARK),
     _text("empty cells at the end left out", 60, change=texts.short_rows, must=_REMARK, has_others=True),
     _text("most cells empty", 80, change=texts.sparse, has_others=True),
@@ -113,7 +125,15 @@ KINDS = (
     _xlsx("rows in another order", 30, None, books.shuffled_rows),
     _xlsx("texts with formats", 30, None, books.rich_texts),
     _xlsx("type xlsm", 40, None, books.macros),
-    *_OF_XLSXWRITER,
+    _exported("plain", 60),
+    Kind("xlsx", "XlsxWriter: row by row", 40, exports.in_rows),
+    _exported("dates", 30, exports.dates, must=_REMARK),
+    _exported("formulas with results and without", 60, exports.formulas, must=_REMARK),
+    _exported("texts with formats", 30, exports.rich_texts),
+    _exported("links to the documents", 40, exports.links),
+    _exported("hidden by a filter", 30, exports.hidden_rows),
+    _exported("choices, comments, colours, a chart", 40, exports.decorations),
+    _exported("a table with filters", 30, exports.table),
     Kind("xlsx", "Strict Open XML", 30, books.strict),
     Kind("xls", "xlwt", 100, books.xls),
     Kind("ods", "by hand", 100, books.ods),
@@ -121,8 +141,69 @@ KINDS = (
 )
 
 
-def chosen(share: float) -> Iterator[tuple[Kind, int]]:
-    """Yield each kind and the numbers of its tables, or a share of them, but at least one of each."""
-    for kind in KINDS:
-        for number in range(max(1, round(kind.count * share))):
-            yield kind, number
+def _saved(format_name: str, name: str, count: int, make: Make, save: Saved) -> Kind:
+    return Kind(format_name, f"LibreOffice: {name}", count, make, save)
+
+
+def _csv_of(script: Script, encoding: str, count: int, separator: str) -> Kind:
+    """Return CSV of a workbook in a language, in an encoding for it."""
+    make = functools.partial(office_makers.shown, scripts=(script,))
+    return _saved(
+        "text",
+        f"{script} in {encoding}, separated by {separator!r}",
+        count,
+        make,
+        Saved("xlsx", "csv", encoding=encoding, separator=separator),
+    )
+
+
+def _opened(extension: str, separator: str) -> Kind:
+    """Return a workbook that LibreOffice made of CSV, which it opened without any option."""
+    make = functools.partial(office_makers.texts_as_numbers, separator=separator)
+    source = office.csv_source(separator=separator)
+    return _saved(extension, "CSV that was opened", 60, make, Saved("csv", extension, source))
+
+
+def _template(extension: str) -> Kind:
+    make = functools.partial(office_makers.filled_template, extension=extension)
+    return _saved(extension, "docsend's template", 30, make, Saved("xlsx", extension))
+
+
+OF_OFFICE = (
+    _saved("xlsx", "saved again", 120, office_makers.mixed, Saved("xlsx", "xlsx")),
+    _saved("xls", "saved as .xls", 120, office_makers.mixed, Saved("xlsx", "xls")),
+    _saved("ods", "saved as .ods", 120, office_makers.mixed, Saved("xlsx", "ods")),
+    _saved("xlsx", ".xls saved as .xlsx", 40, books.xls, Saved("xls", "xlsx")),
+    _saved("xlsx", ".ods saved as .xlsx", 40, books.ods, Saved("ods", "xlsx")),
+    _saved("text", "quoted texts", 60, office_makers.shown, Saved("xlsx", "csv", quotes_texts=True)),
+    _csv_of("English", "utf-8", 40, "\t"),
+    _csv_of("Hebrew", "utf-8", 40, ","),
+    _csv_of("Hebrew", "utf-16", 40, "\t"),
+    _csv_of("Hebrew", "cp1255", 60, ","),
+    _csv_of("Hebrew", "iso-8859-8", 30, "|"),
+    _csv_of("French", "cp1252", 60, ";"),
+    _csv_of("French", "iso-8859-1", 30, ";"),
+    _csv_of("French", "utf-16", 30, ";"),
+    _opened("xlsx", ";"),
+    _opened("xls", "\t"),
+    _opened("ods", ","),
+    *map(_template, ("xlsx", "ods")),
+    Kind("text", "LibreOffice: docsend's template", 30, office_makers.filled_csv),
+    _saved(
+        "text",
+        "docsend's template, filled in and saved",
+        30,
+        functools.partial(office_makers.filled_template, extension="xlsx"),
+        Saved("xlsx", "csv", separator=";"),
+    ),
+)
+
+
+def all_here() -> tuple[Kind, ...]:
+    """Return all kinds that can be made on this machine: those of LibreOffice only if it is installed."""
+    return (*KINDS, *OF_OFFICE) if office.program() else KINDS
+
+
+def count(kind: Kind, share: float) -> int:
+    """Return how many tables of a kind a share of a whole run makes: at least one."""
+    return max(1, round(kind.count * share))

@@ -55,18 +55,21 @@ def others(made: Made, format_name: str) -> dict[str, dict[str, str]] | None:
     for line in lines:
         texts = list(map(_text, line))
         cells = {name: text for name, text in zip(made.columns, texts, strict=False) if name}
-        if match := MARK.search(cells.get("documents", "")):
+        if match := MARK.search(cells.get("documents", "")) or MARK.search(cells.get("reference", "")):
             found[match[0]] = cells
     return found
 
 
 def _text(value: object) -> str:
-    """Return a cell as text, without the marks that keep a number a text."""
+    """Return the value of a cell as text."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, dt.date):
-        return value.isoformat()[:10]
-    text = str(value).strip()
+    return value.isoformat()[:10] if isinstance(value, dt.date) else str(value)
+
+
+def plain(text: str) -> str:
+    """Return a cell without the marks that keep a number a text."""
+    text = text.strip()
     if text.startswith('="') and text.endswith('"'):
         return text[2:-1]
     return text.removeprefix("'") if text[1:].isdecimal() else text

@@ -72,6 +72,7 @@ def make(
     is_narrow: bool = False,
     zeros: int = -1,
     length: int | None = None,
+    separator: str = "",
     change: Callable[[Draft], None] | None = None,
     spoil: Callable[[Random, bytes], bytes] | None = None,
     truth: Truth = "good",
@@ -87,7 +88,7 @@ def make(
     draft = Draft(
         random,
         script,
-        random.choice(_SEPARATORS),
+        separator or random.choice(_SEPARATORS),
         random.choice(("\n", "\r\n", "\r\n", "\r")),
         columns,
         rows,
@@ -112,6 +113,7 @@ def make(
         [column.name for column in columns],
         text=text if is_csv else "",
         separator=draft.separator,
+        encoding=encoding,
     )
 
 
@@ -175,6 +177,15 @@ def lost_zeros(draft: Draft) -> None:
 def lost_mobile_zeros(draft: Draft) -> None:
     for number, row in enumerate(draft.rows):
         draft.lines[number][draft.index("mobile")] = row.cells["mobile"].lstrip("0")
+
+
+def error_values(draft: Draft) -> None:
+    """Write errors as a spreadsheet does that saves CSV. They must be told."""
+    for number in range(len(draft.rows)):
+        if draft.random.random() < 0.4:
+            error = draft.random.choice(("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NOM?", "Err:502", "#####"))
+            draft.change(number, draft.random.choice(("remark", "reference")), error)
+            draft.rows[number] = replace(draft.rows[number], is_told=True)
 
 
 def other_separators(draft: Draft) -> None:

@@ -137,6 +137,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
         anyway=options.anyway,
     )
     plan = _check(context, batch, is_dry_run=options.dry_run)
+    _say_repeated_headers(context, manifest)
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     counts, error = OutcomeCounts(), None
@@ -198,6 +199,19 @@ def _require_rows(manifest: "Manifest") -> None:
         message = Message("the manifest has no rows")
         problem = Problem(Code.NO_ROWS, message, Message("check the program that exported it"))
         raise InvalidSubmission.from_manifest_problems([problem])
+
+
+def _say_repeated_headers(context: "CommandContext", manifest: "Manifest") -> None:
+    """Say which rows were skipped because they only repeat the column names."""
+    if rows := manifest.repeated_headers:
+        context.streams.say(
+            Message.plural(
+                "row {row} repeats the column names and is skipped",
+                "{count:,} rows repeat the column names and are skipped; the first is row {row}",
+                len(rows),
+                row=rows[0],
+            )
+        )
 
 
 def _show_result(context: "CommandContext", result: BatchResult, report: Path | None, seconds: float) -> None:
@@ -264,7 +278,8 @@ def _send(
     Raise Interrupted if a signal was received, and LocalError if the report of a row could not be written.
     """
     account = context.require_account() if plan.needs_account else None
-    say_sending(context.streams, plan.good_rows, context.settings.chosen_endpoint().name)
+    if plan.good_rows:
+        say_sending(context.streams, plan.good_rows, context.settings.chosen_endpoint().name)
     batch = batch._replace(account=account.code if account else None)
     report_error: LocalError | None = None
     with (

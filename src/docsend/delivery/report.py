@@ -67,7 +67,11 @@ class Report:
             self._output = files.create_private(self._part)
         except OSError as error:
             raise _write_error(file, error) from error
-        self._write(report_file.format_header(self._columns, as_json=self._is_json))
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._part.unlink)
+            stack.enter_context(self)
+            self._write(report_file.format_header(self._columns, as_json=self._is_json))
+            stack.pop_all()
 
     def __enter__(self) -> Report:
         return self

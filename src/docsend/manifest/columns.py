@@ -26,12 +26,19 @@ REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", 
 RECEIVED_STATUSES = ("received", "before")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
-    **dict.fromkeys(("document", "files", "file", "fichier", "fichiers"), "documents"),
-    **dict.fromkeys(("מסמך", "מסמכים", "קובץ", "קבצים"), "documents"),
+    **dict.fromkeys(("document", "files", "file", "file_name", "file_names", "attachments"), "documents"),
+    **dict.fromkeys(("fichier", "fichiers", "pieces_jointes", "piece_jointe"), "documents"),
+    **dict.fromkeys(("מסמך", "מסמכים", "קובץ", "קבצים", "שם_קובץ", "צרופות", "נספחים"), "documents"),
     **dict.fromkeys(("expediteur", "שולח"), "sender"),
 }
-# Typographic and Hebrew apostrophes and quotation marks.
-_QUOTES = {0x2019: "'", 0x05F3: "'", 0x201D: '"', 0x05F4: '"'}
+# Typographic and Hebrew apostrophes and quotation marks, and the signs of French for "number".
+_QUOTES = {0x2019: "'", 0x05F3: "'", 0x201D: '"', 0x05F4: '"', 0xB0: "o", 0xBA: "o"}
+# The word "number" before or after a name: `N° d'identité`, `Mobile no.`, `מס' ת.ז.`.
+_NUMBER_BEFORE = re.compile(r"^(?:numero|num|n_?o|nr)\.?_(?:d[eu]_(?:la_|l')?|d')?|^מספר_")
+_NUMBER_AFTER = re.compile(r"_(?:number|num|no|nr)$")
+_SHORT_NUMBER = re.compile(r"^מס'?_")
+# Columns that may be called a number. `Document no.` is no column of documents.
+_NUMBERED = frozenset({"id", "employer_file", "booklet", "mobile", "reference"})
 _SIMILARITY = 0.8  # of a misspelled name, as difflib computes it: one letter of five, two of eleven
 
 
@@ -40,7 +47,7 @@ def has_exact_cells(columns: Iterable[str]) -> bool:
 
     Other tables, and the reports of docsend 0.1, have cells that are cleaned.
     """
-    return SHARE_COLUMNS[0] in columns
+    return {"status", *SHARE_COLUMNS} <= set(columns)
 
 
 class Header(NamedTuple):
@@ -101,9 +108,15 @@ def unknown_column_problem(name: str, row: int, *, ignore_unknown: bool = False)
 
 
 def _misspelled(name: str) -> str | None:
-    """Return the column that a name is a misspelling of, if it differs in a letter or two."""
-    close = get_close_matches(name, (*COLUMNS, *_ALIASES), n=1, cutoff=_SIMILARITY)
-    return _ALIASES.get(close[0], close[0]) if close else None
+    """Return the column that a name is a misspelling of, if it differs in a letter or two.
+
+    The word "number" is left out of the comparison, because it makes all names with it similar.
+    """
+    rest = _without_number(name)
+    names = {_without_number(each) if rest != name else each: each for each in (*COLUMNS, *_ALIASES)}
+    close = get_close_matches(rest, names, n=1, cutoff=_SIMILARITY)
+    column = _ALIASES.get(names[close[0]], names[close[0]]) if close else None
+    return column if rest == name or column in _NUMBERED else None
 
 
 def duplicate_column_problem(name: str, row: int) -> Problem:
@@ -133,10 +146,21 @@ def header_rank(cells: Iterable[str]) -> tuple[bool, int]:
 def column_name(cell: str) -> str:
     """Return the name of the column with this header. `Employer file:` becomes `employer_file`.
 
-    Upper case, accents, invisible marks, and punctuation around the name make no difference. An alias, which
-    may be French or Hebrew, is replaced by the name that it stands for.
+    Upper case, accents, invisible marks, and punctuation around the name make no difference, and neither does
+    the word "number" where it is one. An alias, which may be French or Hebrew, is replaced by the name that
+    it stands for.
     """
     decomposed = unicodedata.normalize("NFKD", cell.translate(_QUOTES))
     text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf")).casefold()
-    name = re.sub(r"[\s_-]+", "_", text.strip(' \t\r\n"*:.()[]<>#!?_-'))
-    return _ALIASES.get(name, name)
+    name = re.sub(r"[\s_-]+", "_", text.strip(' \t\r\n"*:.()[]<>#!?_-=').lstrip("'"))
+    name = _SHORT_NUMBER.sub("מספר_", name)
+    if name in _ALIASES or name in COLUMNS:
+        return _ALIASES.get(name, name)
+    rest = _without_number(name)
+    meant = _ALIASES.get(rest, rest)
+    return meant if rest != name and meant in _NUMBERED else name
+
+
+def _without_number(name: str) -> str:
+    """Return a name without the word "number" before or after it."""
+    return _NUMBER_AFTER.sub("", _NUMBER_BEFORE.sub("", name))

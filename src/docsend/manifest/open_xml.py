@@ -228,6 +228,10 @@ class _Workbook:
                 cells.append(text)
             else:  # cells may be stored in any order
                 cells[column] = text
+        for column, text in facts.texts.get(number, _NO_TEXTS).items():
+            cells.extend([""] * (column + 1 - len(cells)))
+            cells[column] = text
+            numeric = [each for each in numeric if each != column]
         problems += [_formula_problem(number, column) for column in sorted(facts.unresolved.get(number, ()))]
         numbers = frozenset(numeric)
         numbers = self._numeric.setdefault(numbers, numbers)  # most rows have the same ones
@@ -267,7 +271,8 @@ class _Workbook:
             }
 
 
-_NO_FACTS = sheet_facts.SheetFacts([], {}, {})
+_NO_TEXTS: Mapping[int, str] = {}
+_NO_FACTS = sheet_facts.SheetFacts([], {}, {}, {})
 
 
 def _silence_openpyxl() -> None:

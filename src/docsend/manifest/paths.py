@@ -49,25 +49,35 @@ class ManifestFolder:
         folder, _, name = pattern.replace("\\", "/").rpartition("/")
         is_current = str(self.path) in ("", os.curdir)
         where = Message("the current folder") if is_current else Message.verbatim(self.path)
-        hint = Message("check the path and its spelling")
+        other = None
         if self._is_missing_folder(folder):
             message = Message(
                 "there is no folder {folder} in {where}", folder=folder[:_MAX_SHOWN], where=where
             )
+            other = self._folder_in_other_case(folder)
         elif glob.has_magic(pattern):
             message = Message(
                 "no file matches {pattern} in {where}", pattern=pattern[:_MAX_SHOWN], where=where
             )
         else:
             message = Message("there is no file {path} in {where}", path=pattern[:_MAX_SHOWN], where=where)
-            if (other := self._same_name_in_other_case(folder, name)) is not None:
-                hint = Message("did you mean {name}?", name=other)
+            other = self._same_name_in_other_case(folder, name)
+        hint = Message("check the path and its spelling")
+        if other is not None:
+            hint = Message("did you mean {name}?", name=other)
         return Problem(Code.DOCUMENT_NOT_FOUND, message, _unexpanded_hint(pattern) or hint, document=name)
 
     def _is_missing_folder(self, folder: str) -> bool:
         if not folder or glob.has_magic(folder):
             return False
         return not os.path.isdir(os.path.join(self._real_path, folder))
+
+    def _folder_in_other_case(self, folder: str) -> str | None:
+        """Return the name that the first missing part of a folder's path has in upper or lower case."""
+        above, _, name = folder.rpartition("/")
+        while above and self._is_missing_folder(above):
+            above, _, name = above.rpartition("/")
+        return None if folder.startswith("/") else self._same_name_in_other_case(above, name)
 
     def _same_name_in_other_case(self, folder: str, name: str) -> str | None:
         if folder not in self._names:
@@ -97,8 +107,10 @@ def _unexpanded_hint(pattern: str) -> Message | None:
     """Return a hint for a path in a form that a shell, a browser or Windows would understand."""
     if re.match(r"[A-Za-z]:[\\/]|\\\\", pattern) and sys.platform != "win32":
         return Message("this is a path of Windows: write it relative to the manifest's folder")
-    if pattern.startswith(("http:", "https:", "file:")):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", pattern):
         return Message("write a path instead of an address")
+    if re.search(r"\.\w{2,5}\s*[,|]\s*\S", pattern):
+        return Message("separate paths with semicolons")
     if pattern.startswith("~") or "$" in pattern or "%" in pattern:
         return Message("write the path in full: ~ and variables are not expanded")
     if re.search(r"\{.*,.*\}|\*\*", pattern):

@@ -20,23 +20,22 @@ from docsend.i18n import Message
 from docsend.manifest import encodings, json_lines, report_cells, text_tables, workbooks
 from docsend.manifest.columns import (
     COLUMNS,
-    HEADER_ROWS,
     RECEIVED_STATUSES,
     has_exact_cells,
-    header_rank,
-    read_header,
 )
 from docsend.manifest.paths import ManifestFolder
 from docsend.manifest.repair import (
     EXPECTED_DIGITS,
     NUMBER_COLUMNS,
     clean_cell,
-    clean_path,
+    error_problems,
     lack_digits,
     non_text_problems,
     repair_number,
+    without_quotes,
 )
-from docsend.manifest.table import MAX_BYTES, TableRow, check_row_count
+from docsend.manifest.table import MAX_BYTES, check_row_count
+from docsend.manifest.table_header import find_header
 from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.model.submission import Submission
@@ -46,10 +45,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from docsend.config.senders import Senders
-    from docsend.manifest.table import Table
+    from docsend.manifest.table import Table, TableRow
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
 _NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
+# Columns in which quotation marks around the text are no part of it.
+_UNQUOTED_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number or field.is_catalog_code)
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
@@ -108,9 +109,10 @@ class Defaults(NamedTuple):
 class Manifest:
     """A batch file that can be iterated repeatedly. Each iteration parses its rows again.
 
-    `lines()` yields unparsed lines in a fifth of the time of `rows()`. `row` parses one of these lines. A
-    manifest that was unpickled in another process has no `lines`, but its `row` can parse lines of the
-    original.
+    `lines()` yields unparsed lines in a fifth of the time of `rows()`. `row` parses one of these lines. After
+    an iteration, `repeated_headers` contains the numbers of the rows that were skipped because they only
+    repeat the column names, as between two exports that were joined. A manifest that was unpickled in another
+    process has no `lines`, but its `row` can parse lines of the original.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Manifest:
         lines: Callable[[], Iterator[Line]],
         row: Callable[[Line], Row],
         warnings: tuple[Problem, ...] = (),
+        repeated_headers: Sequence[int] = (),
     ) -> None:
         self.folder = ManifestFolder(folder)
         self.description = description
@@ -130,6 +133,7 @@ class Manifest:
         self.lines = lines
         self.row = row
         self.warnings = warnings
+        self.repeated_headers = repeated_headers
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "lines"}
@@ -226,36 +230,34 @@ def _with_defaults(columns: Iterable[str], defaults: Defaults) -> tuple[str, ...
 
 
 def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_columns: bool) -> Manifest:
-    rows = list(itertools.islice(_non_empty(table.rows()), HEADER_ROWS))
-    # A title may stand above the column names.
-    header = max(rows, key=lambda row: header_rank(row.cells), default=TableRow(1, []))
-    columns, warnings = read_header(header.number, header.cells, ignore_unknown=ignore_columns)
+    header = find_header(table, ignore_columns=ignore_columns)
     description = table.description
-    if rows and header is not rows[0]:
+    if header.is_below_title:
         description = Message(
-            "{table}; the column names are in row {row}", table=description, row=header.number
+            "{table}; the column names are in row {row}", table=description, row=header.row.number
         )
+    repeated: list[int] = []
 
     def lines() -> Iterator[TableRow]:
+        repeated.clear()
         count = 0
         for line in table.rows():
-            # Two exports that were joined have a second header, which is not a row.
-            if line.number <= header.number or line.is_empty or line.cells == header.cells:
+            if line.number <= header.row.number or line.is_empty:
+                continue
+            if header.is_repeated_by(line):
+                repeated.append(line.number)
                 continue
             check_row_count(count)
             count += 1
             yield line
 
-    converted = _converted_columns(lines(), columns)
+    converted = _converted_columns(lines(), header.columns)
     row = functools.partial(
-        _table_row,
-        columns=tuple(columns),
-        width=_usual_width(header, rows),
-        defaults=defaults,
-        converted=converted,
+        _table_row, columns=header.columns, width=header.width, defaults=defaults, converted=converted
     )
-    names = tuple(name for name in columns if name)
-    return Manifest(folder, description, names, defaults, lines, row, (*table.warnings, *warnings))
+    names = tuple(name for name in header.columns if name)
+    warnings = (*table.warnings, *header.warnings)
+    return Manifest(folder, description, names, defaults, lines, row, warnings, repeated)
 
 
 def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> frozenset[str]:
@@ -281,16 +283,6 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
     return frozenset(name for name in values if lack_digits(values[name], EXPECTED_DIGITS[name]))
 
 
-def _usual_width(header: TableRow, rows: Sequence[TableRow]) -> int:
-    """Return how many cells a row may have: as many as the header, or as all of the first rows.
-
-    Some programs end each row with separators that they do not write into the header.
-    """
-    widths = {len(row.cells) for row in rows if row.number > header.number}
-    has_wider_rows = len(widths) == 1 and len(rows) > 2
-    return max(len(header.cells), *widths) if has_wider_rows else len(header.cells)
-
-
 def _table_row(
     line: TableRow, columns: Sequence[str], width: int, defaults: Defaults, converted: Collection[str]
 ) -> Row:
@@ -312,11 +304,6 @@ def _table_row(
     if line.numeric is not None:
         converted = {columns[column] for column in line.numeric if column < len(columns)}
     return _create_row(number, cells_by_column, defaults, problems, converted)
-
-
-def _non_empty(rows: Iterator[TableRow]) -> Iterator[TableRow]:
-    """Yield the rows that are not empty."""
-    return (row for row in rows if not row.is_empty)
 
 
 def _cell_count_problems(
@@ -365,7 +352,12 @@ def _create_row(
     text = "".join(cells.values())
     if not text.isprintable():
         problems += non_text_problems(number, cells)
+    if "#" in text or "Err" in text:
+        problems += error_problems(number, cells, [problem.field for problem in problems])
     repaired = cells.copy()
+    for name in _UNQUOTED_COLUMNS:
+        if (value := repaired.get(name)) and not value.isalnum():
+            repaired[name] = without_quotes(value)
     for name in NUMBER_COLUMNS:
         if value := repaired.get(name):
             repaired[name] = repair_number(name, value, number, problems, is_number=name in numeric)
@@ -390,9 +382,8 @@ def _create_row(
 
 def split_documents(cell: str) -> tuple[str, ...]:
     """Return the paths in a cell, which are separated by semicolons or, in a spreadsheet, by line breaks."""
-    if "\n" in cell or "\r" in cell:
-        cell = ";".join(cell.splitlines())
-    return tuple([part for part in map(clean_path, cell.split(";")) if part])
+    cell = ";".join(cell.splitlines())
+    return tuple([part for part in map(without_quotes, cell.split(";")) if part])
 
 
 def _resolve_sender(

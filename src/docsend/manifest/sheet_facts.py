@@ -23,7 +23,9 @@ _ROW, _CELL, _FORMULA, _VALUE, _TEXT, _LINK = (
 _CHUNK_BYTES = 2**16
 _MAX_LINKED_CELLS = 200_000  # of all ranges that share a link
 _RANGE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})(?::\$?([A-Z]{1,3})\$?([0-9]{1,7}))?$")
-_HYPERLINK = re.compile(r'\s*HYPERLINK\(\s*"((?:[^"]|"")+)"', re.IGNORECASE)
+_QUOTED = r'"((?:[^"]|"")*)"'
+_HYPERLINK = re.compile(rf"\s*HYPERLINK\(\s*{_QUOTED}(?:\s*[,;]\s*{_QUOTED})?(\s*\)\s*$)?", re.IGNORECASE)
+_TEXT_ONLY = re.compile(rf"\s*{_QUOTED}\s*$")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # not the letter of a drive
 
 
@@ -31,11 +33,14 @@ class SheetFacts(NamedTuple):
     """Rows are numbered as the sheet shows them, columns are counted from 0.
 
     `hidden` contains the hidden rows that have data, in order. `unresolved` maps a row to the columns with a
-    formula whose result is not stored. `links` maps a row and a column to the path of a file.
+    formula whose result is neither stored nor obvious. `texts` contains the obvious ones: of formulas that
+    are a text, such as `="000000018"`, or a link. `links` maps a row and a column to the target of a link,
+    which is a path or an address.
     """
 
     hidden: list[int]
     unresolved: Mapping[int, frozenset[int]]
+    texts: Mapping[int, Mapping[int, str]]
     links: Mapping[int, Mapping[int, str]]
 
 
@@ -75,15 +80,22 @@ def find_facts(source: IO[bytes], targets: Mapping[str, str], *, distrusts_zeros
     return SheetFacts(
         sorted(pass_.hidden),
         {row: frozenset(columns) for row, columns in pass_.unresolved.items()},
+        pass_.texts,
         pass_.links,
     )
 
 
 def file_path(target: str) -> str | None:
-    """Return the path in the target of a link, or None if it does not lead to a file. %20 is decoded."""
-    target = unquote(target.strip()).replace("\\", "/")
+    """Return the path in the target of a link. %20 is decoded.
+
+    Return an address as it is, and None for a place in the workbook.
+    """
+    target = target.strip()
+    if _SCHEME.match(target) and target[:5].lower() != "file:":
+        return target
+    target = unquote(target).replace("\\", "/")
     if target[:5].lower() != "file:":
-        return None if not target or target.startswith("#") or _SCHEME.match(target) else target
+        return None if not target or target.startswith("#") else target
     rest = target[5:].removeprefix("//localhost")
     path = rest.lstrip("/")
     slashes = len(rest) - len(path)
@@ -111,6 +123,7 @@ class _Pass:
         self.parser.buffer_text = True
         self.hidden: set[int] = set()
         self.unresolved: defaultdict[int, set[int]] = defaultdict(set)
+        self.texts: defaultdict[int, dict[int, str]] = defaultdict(dict)
         self.links: defaultdict[int, dict[int, str]] = defaultdict(dict)
         self._linked_cells = 0
         self._targets = targets
@@ -171,10 +184,23 @@ class _Pass:
             self.hidden.add(self._row)
         if self._formula is None:
             return
+        link = _HYPERLINK.match(self._formula)
         if self._lacks_result():
-            self.unresolved[self._row].add(self._column())
-        if link := _HYPERLINK.match(self._formula):
+            self._add_obvious_result(link)
+        if link:
             self._add_link(self._row, self._column(), link[1].replace('""', '"'))
+
+    def _add_obvious_result(self, link: re.Match[str] | None) -> None:
+        """Add the text that the formula is, or that its link shows. Any other result is unresolved."""
+        text = _TEXT_ONLY.match(self._formula or "")
+        if text:
+            shown: str | None = text[1]
+        else:
+            shown = (link[1] if link[2] is None else link[2]) if link and link[3] else None
+        if shown is None:
+            self.unresolved[self._row].add(self._column())
+        else:
+            self.texts[self._row][self._column()] = shown.replace('""', '"')
 
     def _lacks_result(self) -> bool:
         if self._type == "str":  # a text, which may be empty

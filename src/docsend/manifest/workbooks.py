@@ -72,7 +72,12 @@ def open_table(content: bytes, label: Message, sheet: str | None = None) -> Tabl
             reason = error.reason
     if not limited_workbooks.is_installed():
         raise _not_installed(format_) if reason is None else _cannot_read(reason)
-    return limited_workbooks.open_table(content, label, sheet, format_.name)
+    try:
+        return limited_workbooks.open_table(content, label, sheet, format_.name)
+    except InvalidSubmission as error:
+        if reason is None or any(problem.code != Code.MANIFEST_MALFORMED for problem in error.problems):
+            raise
+        raise _cannot_read(reason) from error
 
 
 # -- formats -----------------------------------------------------------------------------------------------

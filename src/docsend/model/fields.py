@@ -117,7 +117,7 @@ class SubmissionFields:
         is_number=True,
         aliases=(
             *("id_number", "numero_d'identite", "identite", "teudat_zehut"),
-            *("ת.ז", "תז", "תעודת_זהות", "מספר_זהות", "מספר_ת.ז"),
+            *("ת.ז", "תז", 'ת"ז', "תעודת_זהות", "מספר_זהות", "מספר_ת.ז"),
         ),
     )
     employer_file: str | None = _field(
@@ -186,7 +186,7 @@ class SubmissionFields:
         "TEXT",
         "Your own reference (optional).",
         label=Message("reference"),
-        aliases=("your_reference", "votre_reference", "אסמכתא", "אסמכתה", "סימוכין"),
+        aliases=("your_reference", "votre_reference", "ref", "אסמכתא", "אסמכתה", "סימוכין"),
     )
     required: str | None = _field(
         "ID",

@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from docsend.i18n import Message
@@ -25,6 +26,7 @@ _OPEN_FLAGS = READ_FLAGS | os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 # errno values of file systems without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _MAX_DIGITS = 20
+_READS, _PAUSE_S = 20, 0.01
 _LOCKED_BYTE = 1024  # behind the process id: on Windows, other processes cannot read a locked byte
 
 
@@ -72,11 +74,11 @@ def _lock(file: Path) -> int:
         with contextlib.ExitStack() as stack:
             descriptor = os.open(file, _OPEN_FLAGS, 0o600)
             stack.callback(os.close, descriptor)
-            holder = _read_holder(descriptor)
-            _lock_or_refuse(descriptor, holder)
+            _read_holder(descriptor)
+            _lock_or_refuse(descriptor)
             if _is_still_at(descriptor, file):
-                os.ftruncate(descriptor, 0)
                 os.lseek(descriptor, 0, os.SEEK_SET)
+                os.ftruncate(descriptor, 0)
                 os.write(descriptor, str(os.getpid()).encode())
                 stack.pop_all()
                 return descriptor
@@ -89,13 +91,14 @@ def _read_holder(descriptor: int) -> int | None:
     Raise UnsuitableFile if it is no lock file.
     """
     is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    os.lseek(descriptor, 0, os.SEEK_SET)
     content = os.read(descriptor, _MAX_DIGITS + 1) if is_regular else b"?"
     if content and not (content.isdigit() and len(content) <= _MAX_DIGITS):
         raise UnsuitableFile(errno.EEXIST, Message("it exists and is not a lock file"))
     return int(content) if content else None
 
 
-def _lock_or_refuse(descriptor: int, holder: int | None) -> None:
+def _lock_or_refuse(descriptor: int) -> None:
     """Lock an open file. Raise LockHeld if another process holds the lock.
 
     Some network file systems have no locks. Do nothing there.
@@ -108,7 +111,16 @@ def _lock_or_refuse(descriptor: int, holder: int | None) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise LockHeld(holder) from None
+            raise LockHeld(_await_holder(descriptor)) from None
+
+
+def _await_holder(descriptor: int) -> int | None:
+    """Return the process id of the holder, who may be about to write it."""
+    for _ in range(_READS):
+        if holder := _read_holder(descriptor):
+            return holder
+        time.sleep(_PAUSE_S)
+    return None
 
 
 def _is_still_at(descriptor: int, file: Path) -> bool:
