@@ -141,6 +141,14 @@ def test_a_list_of_files_is_understood_as_people_write_it(check, documents) -> N
     assert [each["name"] for each in outcome.rows[0]["submission"]["documents"]] == ["one.pdf", "two.pdf"]
 
 
+def test_a_pattern_of_too_many_documents_is_told_with_their_number(check, tmp_path) -> None:
+    for number in range(13):
+        samples.write(tmp_path / "payroll" / "payslips", f"more-{number}.pdf", samples.pdf(number + 9))
+    outcome = check(f"{HEAD}\n{row(documents='payslips/*.pdf')}", code=3)
+    assert codes(outcome) == [["too-many-documents"]]
+    assert "too many documents: 16 (benefits accepts at most 15)" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("documents", "message"),
     [

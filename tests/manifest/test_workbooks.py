@@ -158,6 +158,22 @@ def test_an_id_that_a_format_shows_with_its_zeros_is_read_with_them(read) -> Non
     assert (only.submission.id, only.problems) == ("000000018", ())
 
 
+@pytest.mark.parametrize(
+    ("value", "number_format", "text", "found"),
+    [
+        (7, "General", "7", [Code.ZEROS_MISSING]),
+        (7, "0000", "0007", []),
+        ("0007", "General", "0007", []),
+        ("7", "@", "7", []),
+    ],
+)
+def test_a_booklet_number_that_may_have_lost_zeros_is_told(read, value, number_format, text, found) -> None:
+    workbook = book(["900000019", value, "a.pdf"], head=["employer_file", "booklet", "documents"])
+    workbook.active["B2"].number_format = number_format
+    (only,) = read(save(workbook)).rows()
+    assert (only.submission.booklet, [problem.code for problem in only.problems]) == (text, found)
+
+
 def test_texts_in_a_table_of_their_own_are_read() -> None:
     content = xlsx(row(1), row(2, reference="a & b"))
     assert list(table(with_shared_texts(content)).rows()) == list(table(content).rows())

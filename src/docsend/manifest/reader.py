@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from docsend.manifest.table import Table, TableRow
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
-_NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
 # Columns in which quotation marks around the text are no part of it.
 _UNQUOTED_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number or field.is_catalog_code)
+_NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
