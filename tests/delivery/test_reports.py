@@ -217,7 +217,7 @@ def test_a_report_that_a_full_disk_does_not_even_begin_ends_the_run_before_anyth
     file = save_manifest(tmp_path, make_rows(tmp_path, 3))
     argv = ("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "r.csv")
     assert run(*argv).code == 0
-    argv = (*argv, "--occurrence", "2")
+    second = (*argv, "--occurrence", "2")
     before = (tmp_path / "r.csv").read_bytes()
     real_sync, real_write = os.fsync, os.write
 
@@ -234,12 +234,12 @@ def test_a_report_that_a_full_disk_does_not_even_begin_ends_the_run_before_anyth
     for name, failing in (("fsync", fail_sync), ("write", fail_write)):
         with monkeypatch.context() as patches:
             patches.setattr(os, name, failing)
-            failed = run(*argv)
+            failed = run(*second)
         assert (failed.code, failed.out, sandbox.count()) == (8, "", 3), name
         assert "cannot write the report" in failed.err
         assert "free disk space or choose another file with --report" in failed.err
         assert (tmp_path / "r.csv").read_bytes() == before
-    assert run(*argv).code == 0
+    assert run(*second).code == 0
     assert sandbox.count() == 6
     assert list(tmp_path.glob("r.csv*")) == [tmp_path / "r.csv"]
 
