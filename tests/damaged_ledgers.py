@@ -25,6 +25,13 @@ def opened(file: Path) -> Iterator[sqlite3.Connection]:
         connection.execute(trigger)
 
 
+def change_rows(file: Path, **changes: Any) -> None:
+    """Change columns of all submissions of a ledger, with right checksums, as docsend itself would."""
+    with opened(file) as connection:
+        ledger_rows.register_functions(connection)
+        ledger_rows.update(connection, changes, "true", ())
+
+
 def change_receipt(file: Path, change: Callable[[bytes], bytes], *, with_checksums: bool = False) -> None:
     """Change the kept receipts of a ledger, and their checksums as well if `with_checksums` is true."""
     with opened(file) as connection:
@@ -67,7 +74,7 @@ def rename_service(connection: sqlite3.Connection, old: str, new: str) -> None:
     """Let a ledger say that its submissions were sent to another service, with right checksums."""
     connection.execute("PRAGMA foreign_keys = 0")
     ledger_rows.register_functions(connection)
-    ledger_rows.update(connection, {"service": new}, "service = ?", (old,))
+    ledger_rows.update(connection, {"service": new}, "service = ?", (old,))  # of all rows
     columns = ", ".join("?" if name == "service" else name for name in ledger_rows.DOCUMENT_COLUMNS)
     connection.execute(
         f"UPDATE document SET service = ?, checksum = row_checksum({columns}) WHERE service = ?",  # noqa: S608
