@@ -299,7 +299,7 @@ def test_a_malformed_receipt_leaves_a_submission_unfinished(run, sandbox, paysli
         ):
             wrong.clear()
             wrong[name] = value
-            new = ("--reference", f"{name} {value!a}"[:60])
+            new = ("--reference", f"{name} {value!a}"[:60], "--anyway")
             outcome = run("send", payslip, *ABOUT, *WHO, *new, "--service", url, "--json")
             assert (outcome.code, outcome.json["receipt"]) == (6, None), (name, value)
             assert "\x1b" not in outcome.err + outcome.out
