@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from batches import DOCUMENT
 from clock import Contender, measure, median_wall, ratio, ratios, time_command_with_peak, warm_up
+from docsend.storage.ledger_rows import checksum
 from report import Section, table
 from servers import Server
 from submissions import Rows, Submissions
@@ -80,7 +81,7 @@ def _durability(
 def _batch(docsend: str, server: Server, rows: Rows) -> Callable[[], Sequence[str]]:
     """Return a function that creates batch commands with one job, so that waiting for the disk is visible."""
     return lambda: [
-        *(docsend, "send", "--batch", str(rows.manifest(_BATCH)), "--jobs", "1", "--quiet"),
+        *(docsend, "send", "--batch", str(rows.manifest(_BATCH)), "--anyway", "--jobs", "1", "--quiet"),
         *("--service", server.address),
     ]
 
@@ -215,8 +216,8 @@ def _ledgers(
 def _multiply(file: Path, first: str, receipts: int) -> str:
     """Copy the only submission of a ledger many times, and return a key from the middle.
 
-    This does not depend on the columns of the tables: keys are replaced wherever they occur, and times are
-    increased.
+    Keys are replaced wherever they occur, and times are increased. Digests differ in each copy, and checksums
+    are right.
     """
     keys = sorted(_keys(receipts - 1))
     connection = sqlite3.connect(file, isolation_level=None)
@@ -226,9 +227,8 @@ def _multiply(file: Path, first: str, receipts: int) -> str:
     for name in ("submission", "document"):
         columns = [column for _, column, *_ in connection.execute(f"PRAGMA table_info({name})")]
         row = connection.execute(f"SELECT * FROM {name}").fetchone()  # noqa: S608 - the name is one of the two above
-        times = [columns.index(column) for column in ("planned_at", "changed_at") if column in columns]
         places = ", ".join("?" * len(columns))
-        connection.executemany(f"INSERT INTO {name} VALUES ({places})", _copies(row, first, keys, times))  # noqa: S608
+        connection.executemany(f"INSERT INTO {name} VALUES ({places})", _copies(row, columns, first, keys))  # noqa: S608
     connection.execute("COMMIT")
     connection.close()
     return keys[len(keys) // 2]
@@ -240,9 +240,11 @@ def _keys(count: int) -> Iterator[str]:
 
 
 def _copies(
-    row: Sequence[object], first: str, keys: Sequence[str], times: Sequence[int]
+    row: Sequence[object], columns: Sequence[str], first: str, keys: Sequence[str]
 ) -> Iterator[list[object]]:
     """Yield the row under each key, planned at consecutive seconds of the previous year."""
+    times = [columns.index(column) for column in ("planned_at", "changed_at") if column in columns]
+    digests = [number for number, column in enumerate(columns) if column.endswith("_digest")]
     old, short = first.encode(), first[:8].encode()
     for number, key in enumerate(keys):
         copy = [
@@ -257,4 +259,9 @@ def _copies(
             second, minute, hour = number % 60, number // 60 % 60, number // 3600
             day = f"2025-{hour // 24 // 28 + 1:02}-{hour // 24 % 28 + 1:02}"
             copy[index] = f"{day}T{hour % 24:02}:{minute:02}:{second:02}.000Z"
-        yield copy
+        for index in digests:
+            copy[index] = copy[index] and hashlib.sha256(f"{columns[index]} {key}".encode()).digest()
+        receipt = copy[columns.index("receipt")] if "receipt" in columns else None
+        if isinstance(receipt, bytes):
+            copy[columns.index("receipt_sha256")] = hashlib.sha256(receipt).digest()
+        yield [*copy[:-1], checksum(*copy[:-1])]

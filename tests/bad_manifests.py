@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import batch_files
 import pages
 import samples
 import workbook_files
@@ -31,9 +31,6 @@ JSON = (
     '"to": "benefits", "subject": "unemployment", "category": "employer", "type": "payslips",'
     ' "id": "000000018"'
 )
-
-
-_EVENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}  ")  # what is printed with the time
 
 
 @dataclass(frozen=True)
@@ -191,7 +188,8 @@ def observe(case: Case) -> Seen:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         code = main(["send", "--batch", case.name, "--dry-run", *case.options])
-        lines = [line for line in err.getvalue().splitlines() if not _EVENT.match(line)]
+        talk = map(batch_files.without_time, err.getvalue().splitlines())
+        lines = [line for line in talk if not line.startswith((case.name, "ended after "))]
     return Seen(code, tuple(lines), out.getvalue())
 
 

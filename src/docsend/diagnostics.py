@@ -22,11 +22,11 @@ from docsend.auth.keyring_store import BookletStore, read_password_file
 from docsend.checks import documents
 from docsend.config.address import without_password
 from docsend.config.file import MAX_BYTES, unreadable_error
-from docsend.errors import DocsendError, ExitCode, UsageError
+from docsend.errors import DocsendError, ExitCode, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.model import catalog
 from docsend.service.one_exchange import OneExchangePolicy
-from docsend.storage import catalogs, files, ledger_queries, sqlite
+from docsend.storage import catalogs, files, identity_key, ledger_queries, sqlite
 from docsend.storage.ledger_damage import REPAIR_HINT
 from docsend.storage.ledger_rows import DamagedRow
 
@@ -234,29 +234,33 @@ def _ledger(file: Path) -> Finding:
     return _ledger_health(file, facts)
 
 
+def _ledger_failure(file: Path, error: Exception, facts: dict[str, Any]) -> Finding:
+    """Return the finding for a ledger that is damaged, or that cannot be checked now."""
+    if isinstance(error, DamagedRow):
+        message = Message("{file} is damaged: {reason}", file=file, reason=error.what)
+        return Finding("ledger", "error", message, REPAIR_HINT, facts)
+    if sqlite.is_damage(error):
+        message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
+        return Finding("ledger", "error", message, REPAIR_HINT, facts)
+    message = Message("cannot check {file}: {reason}", file=file, reason=sqlite.reason(error))
+    hint = Message("another docsend process may be using it: run `docsend doctor` again")
+    return Finding("ledger", "warning", message, hint, facts)
+
+
 def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     """Check the integrity of a ledger that is not being written, and count its submissions by state."""
     try:
         health, counts = ledger_queries.health(file)
-    except DamagedRow as damage:
-        message = Message("{file} is damaged: {reason}", file=file, reason=damage.what)
-        return Finding("ledger", "error", message, REPAIR_HINT, facts)
-    except (*sqlite.ERRORS, OSError) as error:
-        if sqlite.is_damage(error):
-            message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
-            return Finding("ledger", "error", message, REPAIR_HINT, facts)
-        message = Message("cannot check {file}: {reason}", file=file, reason=sqlite.reason(error))
-        return Finding(
-            "ledger",
-            "warning",
-            message,
-            Message("another docsend process may be using it: run `docsend doctor` again"),
-            facts,
-        )
-    facts |= {"health": health, "states": counts}
-    if health != "ok":
-        message = Message("{file} is damaged: {reason}", file=file, reason=health)
-        return Finding("ledger", "error", message, REPAIR_HINT, facts)
+        facts |= {"health": health, "states": counts}
+        if health != "ok":
+            raise DamagedRow(Message.verbatim(health))
+    except (DamagedRow, *sqlite.ERRORS, OSError) as error:
+        return _ledger_failure(file, error, facts)
+    try:
+        if fingerprint := ledger_queries.key_fingerprint(file):
+            identity_key.load(file, fingerprint)
+    except LocalError as error:  # nothing can be sent without the key
+        return Finding("ledger", "error", error.message, error.hint, facts)
     total = sum(counts.values())
     message = Message.plural("{file}, 1 submission", "{file}, {count:,} submissions", total, file=file)
     if unfinished := sum(counts.get(state, 0) for state in ("planned", "open", "sending")):

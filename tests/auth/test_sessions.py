@@ -32,7 +32,9 @@ def test_one_session_serves_many_commands_until_it_expires(
     ):
         assert log_in(run, url, monkeypatch).code == 0
         for reference in ("1", "2", "3"):
-            assert run("send", payslip, *ABOUT, "--reference", reference, "--service", url).code == 0
+            assert (
+                run("send", payslip, *ABOUT, "--reference", reference, "--anyway", "--service", url).code == 0
+            )
         assert count(requests, "/v1/session") == 1
         time.sleep(2.5)  # with less than 5 s left, the session is not used anymore
         assert run("required", "--service", url).code == 0

@@ -76,6 +76,15 @@ def test_a_damaged_ledger_is_an_error_and_is_not_changed(run, home) -> None:
     assert (folder / "ledger.sqlite3").read_bytes() == before
 
 
+def test_a_ledger_without_its_key_file_is_an_error(run, sandbox, payslip, home) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    assert findings(run("doctor", "--json"))["ledger"]["severity"] == "ok"
+    (home / "docsend" / "ledger.key").unlink()
+    found = findings(run("doctor", "--json"))["ledger"]
+    assert (found["severity"], "ledger.key" in found["message"]) == ("error", True)
+    assert not (home / "docsend" / "ledger.key").exists()
+
+
 def test_a_row_that_does_not_match_its_checksum_is_an_error(run, sandbox, payslip, home) -> None:
     assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
     file = home / "docsend" / "ledger.sqlite3"

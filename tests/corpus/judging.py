@@ -60,7 +60,16 @@ def write_manifest(folder: Path, names: Sequence[str]) -> Path:
 
 def arguments(manifest: Path) -> list[str]:
     """Return the arguments with which docsend checks a manifest and sends nothing."""
-    return ["send", "--batch", str(manifest), "--dry-run", "--json", "--service", "http://127.0.0.1:9"]
+    return [
+        "send",
+        "--batch",
+        str(manifest),
+        "--dry-run",
+        "--anyway",
+        "--json",
+        "--service",
+        "http://127.0.0.1:9",
+    ]
 
 
 def read_verdicts(output: str, count: int) -> list[Verdict]:

@@ -66,6 +66,10 @@ def _malformed_forms(count: int, seed: int, scratch: Path) -> list[lab.FaultSumm
     return [one_exchange.fuzz(count, seed, scratch)]
 
 
+def _first_exports(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
+    return [exports.kill_first_exports(count, seed, scratch)]
+
+
 def _client_errnos(count: int, seed: int, scratch: Path) -> list[lab.FaultSummary]:
     return [kills.inject_into_clients(count, seed, scratch, errnos=True)]
 
@@ -119,6 +123,7 @@ PROBES: dict[str, tuple[Experiment, int]] = {
     "power": (power.experiment, 1500),
     "network": (_single_network_faults, 1),
     "tampering": (tampering.experiment, 4),
+    "exports": (_first_exports, 30),
     "stateful": (_stateful_tests, 60),
     "forms": (_malformed_forms, 300),
     "hostile": (hostile.experiment, 3000),

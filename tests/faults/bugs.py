@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from docsend.service.http import HttpClient, _Connection
     from docsend.service.one_exchange import StagedFallback
     from docsend.service.responses import OpenSubmission, Response, Sendable
+    from docsend.storage.earlier import EarlierSubmission
+    from docsend.storage.identity_key import IdentityKey
     from docsend.storage.ledger import Ledger
 
 _Replacement = TypeVar("_Replacement", bound="Callable[..., object]")
@@ -375,6 +377,20 @@ def _forget_previous_attempt(
 
     sent = original(self, checked, contents, may_be_received=may_be_received)
     return sent._replace(may_be_received=False) if isinstance(sent, StagedFallback) else sent
+
+
+bug = Bug("an earlier submission without a receipt is not looked for", "exports")
+
+
+@bug.replaces("docsend.storage.earlier:find")
+def _find_received_only(
+    original: Callable[..., list[EarlierSubmission]],
+    connection: sqlite3.Connection,
+    service: str,
+    checked: CheckedSubmission,
+    key: IdentityKey,
+) -> list[EarlierSubmission]:
+    return [each for each in original(connection, service, checked, key) if each.is_received]
 
 
 bug = Bug("a receipt of an earlier submission is reported as new", "kills")

@@ -283,3 +283,8 @@ def test_separators_at_the_end_of_each_row_are_ignored(tmp_path) -> None:
     rows = list(reader.read(str(file), Submission(), standard_input=lambda: b"").rows())
     assert [row.cells["reference"] for row in rows] == ["x", "y"]
     assert not any(row.problems for row in rows)
+
+
+def test_a_sheet_of_a_table_of_text_is_a_usage_error(check) -> None:
+    outcome = check(f"{HEAD}\n{row()}", "--sheet", "Payroll", code=2)
+    assert "batch.csv has no sheets, because it is not a workbook" in outcome.err

@@ -178,8 +178,9 @@ def test_an_unknown_host_name_is_looked_up_twice(run, payslip, monkeypatch) -> N
 
 def write_batch(folder, rows: int):
     lines = ["to,subject,category,type,id,reference,documents"]
-    samples.write(folder, "payslip.pdf", samples.pdf(1))
-    lines += [f"benefits,unemployment,employer,payslips,{PERSON},{n},payslip.pdf" for n in range(rows)]
+    for n in range(rows):
+        samples.write(folder, f"payslip-{n}.pdf", samples.pdf(n))
+        lines.append(f"benefits,unemployment,employer,payslips,{PERSON},{n},payslip-{n}.pdf")
     return samples.write(folder, "batch.csv", "\n".join(lines).encode())
 
 

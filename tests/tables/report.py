@@ -24,6 +24,13 @@ _MOST_SHOWN = 12  # failures of a kind
 _PACKAGES = ("openpyxl", "python-calamine", "xlwt", "XlsxWriter")
 
 
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "-"
+
+
 @dataclass
 class Findings:
     """Everything that was found. `office` says which LibreOffice there was, and how much it read.
@@ -34,6 +41,7 @@ class Findings:
     seed: int
     verdicts: list[Verdict] = field(default_factory=list)
     office: str = ""
+    commit: str = field(default_factory=_commit)  # before the run: there may be another one after it
     unsafe_reports: tuple[str, ...] = ()
 
     def count(self, name: str) -> int:
@@ -70,7 +78,7 @@ def text(findings: Findings, seconds: float) -> str:
         _HEADING.format(
             when=datetime.now(UTC).date().isoformat(),
             version=docsend.__version__,
-            commit=_commit(),
+            commit=findings.commit,
             seed=findings.seed,
             seconds=seconds,
             total=len(findings.verdicts),
@@ -153,13 +161,6 @@ def _version(package: str) -> str:
         return f"{package} {importlib.metadata.version(package)}"
     except importlib.metadata.PackageNotFoundError:
         return f"{package} not installed"
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "-"
 
 
 _HEADING = """# Tables as docsend reads them, held against what was put in

@@ -173,9 +173,9 @@ def test_streams_of_old_encodings_neither_crash_nor_change_a_result(
         assert (outcome.code, "Traceback" in outcome.err) == (code, False), outcome.err
 
 
-def test_a_terminal_with_a_legacy_encoding_still_shows_the_receipt(shared_sandbox, payslip) -> None:
+def test_a_terminal_with_a_legacy_encoding_still_shows_the_receipt(sandbox, payslip) -> None:
     terminal = Terminal(
-        "send", payslip, *SEND, "--service", shared_sandbox.url, PYTHONIOENCODING="cp1252", columns=80
+        "send", payslip, *SEND, "--service", sandbox.url, PYTHONIOENCODING="cp1252", columns=80
     )
     assert terminal.finish() == 0
     assert "Traceback" not in terminal.raw
@@ -325,7 +325,7 @@ def test_a_file_name_cannot_control_a_terminal_a_log_or_markup(run, tmp_path, na
 
 def test_the_list_of_receipts_fits_80_columns_and_shows_the_latest_50(run, sandbox, payslip) -> None:
     for n in range(52):
-        reference = ("--reference", f"client {n}")
+        reference = ("--reference", f"client {n}", "--anyway")
         assert run("send", payslip, *SEND, "--service", sandbox.url, *reference).code == 0
     terminal = Terminal("receipts", columns=80, lines=70)
     assert terminal.finish() == 0
@@ -420,7 +420,7 @@ def test_results_go_to_a_redirected_file_while_a_terminal_shows_the_bar(sandbox,
     assert child.exitstatus == 0
     *rows, _ = out.read_text().splitlines()
     assert [json.loads(line)["status"] for line in rows] == ["received"] * 3
-    single = f"{sys.executable} -m docsend send {tmp_path}/row-0.pdf {' '.join(SEND)} --service {sandbox.url} > {out}"
+    single = f"{sys.executable} -m docsend send {tmp_path}/row-0.pdf {' '.join(SEND)} --anyway --service {sandbox.url} > {out}"
     child = pexpect.spawn("bash", ["-c", single], env={**os.environ, "TERM": "xterm"}, timeout=30)
     child.expect(pexpect.EOF)
     child.close()

@@ -32,6 +32,7 @@ from docsend.ui.views.batch import (
     BatchRow,
     BatchSent,
     BatchSummaryLine,
+    Notices,
     say_end,
     say_failed_rows,
     say_next_steps,
@@ -281,6 +282,7 @@ def _send(
     if plan.good_rows:
         say_sending(context.streams, plan.good_rows, context.settings.chosen_endpoint().name)
     batch = batch._replace(account=account.code if account else None)
+    notices = Notices(context.streams)
     report_error: LocalError | None = None
     with (
         context.open_ledger() as ledger,
@@ -298,7 +300,7 @@ def _send(
         ):
             for outcome in outcomes:
                 counts.add(outcome)
-                context.streams.say_problems(outcome.notices)
+                notices.say(outcome.notices)
                 progress.update(counts.tried, counts.tried - counts.received, is_stopping=runner.is_stopped)
                 try:
                     _report_outcome(context, outcome, report)
@@ -306,6 +308,7 @@ def _send(
                     # Finish the rows in progress, so that the ledger records them, but start no others.
                     report_error = report_error or failure
                     runner.stop()
+    notices.say_how_many_more()
     say_failed_rows(context.streams, counts)
     context.output.show(BatchSent(plan, counts))
     say_next_steps(context.streams, counts)

@@ -119,9 +119,9 @@ class _RowSummary(NamedTuple):
     documents: tuple[tuple[bytes, str], ...] = ()
     total_bytes: int = 0
     needs_account: bool = False
-    is_in_share: bool = True
     reference_group: int | None = None
     content_group: int | None = None
+    is_in_share: bool = True
     key: str = ""
     digests: IdentityDigests | None = None
 
@@ -151,8 +151,7 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
         documents,
         submission.total_bytes,
         needs_account,
-        reference_group=_reference_group(batch, row),
-        content_group=_content_group(batch, submission),
+        *_groups(batch, submission),
     )
     # The account of a personal submission is not known yet.
     if batch.identity_key is None or submission.occurrence > 1 or not submission.has_key:
@@ -171,12 +170,18 @@ def _reference_group(batch: Batch, row: Row) -> int | None:
     return None if group is None else _number(group)
 
 
-def _content_group(batch: Batch, checked: CheckedSubmission) -> int | None:
+def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int | None]:
+    """Return the `reference_group` and the `content_group` of a checked row."""
     if batch.anyway or checked.occurrence > 1:
-        return None
-    person = checked.person if checked.has_key else ()
-    documents = sorted(document.sha256 for document in checked.documents)
-    return _number((person, checked.to, checked.subject, checked.type, checked.required, documents))
+        return None, None
+    # Without the account, which is the same for all rows.
+    person = checked.person[1:] if checked.has_key else ()
+    about = (checked.to, checked.subject, checked.type, *person)
+    documents = sorted([document.sha256 for document in checked.documents])
+    return (
+        _number((*about, checked.reference)) if checked.reference else None,
+        _number((*about, checked.required, documents)),
+    )
 
 
 def _number(group: object) -> int:

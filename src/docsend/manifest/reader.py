@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from docsend.manifest.table import Table, TableRow
 
 _KNOWN_COLUMNS = frozenset(COLUMNS)
+_NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
 # Columns in which quotation marks around the text are no part of it.
 _UNQUOTED_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number or field.is_catalog_code)
-_NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
 # An unparsed row: its number, and data that only the Manifest that yielded it can parse.
 Line: TypeAlias = "tuple[Any, ...]"
 
@@ -187,6 +187,11 @@ def read(
     if workbooks.is_workbook(content):
         table = workbooks.open_table(content, label, sheet)
         return _table_manifest(folder, table, options, ignore_columns=ignore_columns)
+    if sheet is not None:
+        raise UsageError(
+            Message("{name} has no sheets, because it is not a workbook", name=label),
+            Message("leave out --sheet"),
+        )
     text, encoding = encodings.decode(content, label)
     if json_lines.is_json(text):
         json_lines.check_form(text, label)
@@ -253,7 +258,12 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
 
     converted = _converted_columns(lines(), header.columns)
     row = functools.partial(
-        _table_row, columns=header.columns, width=header.width, defaults=defaults, converted=converted
+        _table_row,
+        columns=header.columns,
+        width=header.width,
+        read_cell=report_cells.unescape if has_exact_cells(header.columns) else clean_cell,
+        defaults=defaults,
+        converted=converted,
     )
     names = tuple(name for name in header.columns if name)
     warnings = (*table.warnings, *header.warnings)
@@ -284,7 +294,12 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
 
 
 def _table_row(
-    line: TableRow, columns: Sequence[str], width: int, defaults: Defaults, converted: Collection[str]
+    line: TableRow,
+    columns: Sequence[str],
+    width: int,
+    read_cell: Callable[[str], str],
+    defaults: Defaults,
+    converted: Collection[str],
 ) -> Row:
     number, cells = line.number, line.cells
     # Only text has separators. In a workbook, empty cells behind the table mean nothing.
@@ -296,7 +311,6 @@ def _table_row(
             for each in line.problems
             if each.column < len(columns) and columns[each.column]
         ]
-    read_cell = report_cells.unescape if has_exact_cells(columns) else clean_cell
     cells_by_column = dict(zip(columns, map(read_cell, cells), strict=False))
     for column, target in line.links.items():
         if column < len(columns) and columns[column] == "documents":
@@ -355,9 +369,10 @@ def _create_row(
     if "#" in text or "Err" in text:
         problems += error_problems(number, cells, [problem.field for problem in problems])
     repaired = cells.copy()
-    for name in _UNQUOTED_COLUMNS:
-        if (value := repaired.get(name)) and not value.isalnum():
-            repaired[name] = without_quotes(value)
+    if '"' in text or "'" in text or not text.isascii():
+        for name in _UNQUOTED_COLUMNS:
+            if value := repaired.get(name):
+                repaired[name] = without_quotes(value)
     for name in NUMBER_COLUMNS:
         if value := repaired.get(name):
             repaired[name] = repair_number(name, value, number, problems, is_number=name in numeric)

@@ -19,11 +19,13 @@ class TableHeader(NamedTuple):
     """The row of the header, and the columns that it names, "" for those that are ignored.
 
     `width` is the number of cells that a row of a text table may have. `is_below_title` is true if another
-    row is above the header. `warnings` tell of unknown columns.
+    row is above the header. `documents_at` is the index of the column of documents. `warnings` tell of
+    unknown columns.
     """
 
     row: TableRow
     columns: tuple[str, ...]
+    documents_at: int
     width: int
     is_below_title: bool
     warnings: tuple[Problem, ...]
@@ -35,9 +37,8 @@ class TableHeader(NamedTuple):
         """
         if row.cells == self.row.cells:
             return True
-        documents = self.columns.index("documents")
-        # Few cells of this column are looked at, since nearly all are paths.
-        if len(row.cells) <= documents or any(mark in row.cells[documents] for mark in "./\\"):
+        # Only a row whose cell of documents is no path is looked at.
+        if len(row.cells) <= self.documents_at or "." in row.cells[self.documents_at]:
             return False
         pairs = itertools.zip_longest(self.columns, row.cells, fillvalue="")
         return all(column_name(cell) == name for name, cell in pairs if name)
@@ -54,6 +55,7 @@ def find_header(table: Table, *, ignore_columns: bool) -> TableHeader:
     return TableHeader(
         header,
         tuple(columns),
+        columns.index("documents"),
         _usual_width(header, rows),
         is_below_title=bool(rows) and header is not rows[0],
         warnings=tuple(warnings),

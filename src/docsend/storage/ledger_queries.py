@@ -41,6 +41,15 @@ def latest_keys(file: Path, *, limit: int) -> list[LatestKey]:
     return []
 
 
+def key_fingerprint(file: Path) -> bytes | None:
+    """Return the fingerprint of the ledger's key (see `identity_key`), or None if it has none yet."""
+    with sqlite.read_only(file, busy_timeout_s=2) as connection:
+        with contextlib.suppress(sqlite3.OperationalError):  # the table does not exist in version 0.1.0
+            row = connection.execute("SELECT fingerprint FROM identity_key").fetchone()
+            return row and bytes(row[0])
+        return None
+
+
 def health(file: Path) -> tuple[str, Mapping[State, int]]:
     """Return the result of SQLite's own check ("ok" or an error) and the number of submissions by state.
 

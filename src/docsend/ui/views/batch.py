@@ -57,6 +57,27 @@ def say_problems(streams: Streams, plan: PreflightResult) -> None:
         streams.say(Message("and {count:,} more warnings; give --verbose to see more of them", count=more))
 
 
+class Notices:
+    """Prints the warnings that appear while rows are sent: the first ten, or all with `--verbose`."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._count = 0
+
+    def say(self, problems: Sequence[Problem]) -> None:
+        """Print the warnings of one row, unless there were too many before."""
+        self._count += len(problems)
+        if self._count <= _MAX_WARNINGS or self._streams.is_verbose:
+            self._streams.say_problems(problems)
+
+    def say_how_many_more(self) -> None:
+        """Print how many warnings were not printed."""
+        if self._count > _MAX_WARNINGS and not self._streams.is_verbose:
+            more = self._count - _MAX_WARNINGS
+            message = Message("and {count:,} more warnings; give --verbose to see more of them", count=more)
+            self._streams.say(message)
+
+
 def say_failed_rows(streams: Streams, outcomes: OutcomeCounts) -> None:
     """Print one line with the first error of each failed row that is kept in `outcomes.failed`.
 
