@@ -251,11 +251,11 @@ def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     """Check the integrity of a ledger that is not being written, and count its submissions by state."""
     try:
         health, counts = ledger_queries.health(file)
-        facts |= {"health": health, "states": counts}
-        if health != "ok":
-            raise DamagedRow(Message.verbatim(health))
     except (DamagedRow, *sqlite.ERRORS, OSError) as error:
         return _ledger_failure(file, error, facts)
+    facts |= {"health": health, "states": counts}
+    if health != "ok":
+        return _ledger_failure(file, DamagedRow(Message.verbatim(health)), facts)
     try:
         if fingerprint := ledger_queries.key_fingerprint(file):
             identity_key.load(file, fingerprint)
