@@ -20,7 +20,7 @@ COMPILED := $(CATALOGS:.po=.mo)
 ## demo: install into .venv, send three real documents to the sandbox, print the receipt
 demo: $(VENV)/.run $(COMPILED)
 	@DOCSEND_HOME=$(VENV)/demo $(BIN)/docsend send $(EXAMPLES) --service sandbox --to benefits --subject unemployment \
-	    --category employer --type payslips --id 000000018 --reference demo
+	    --category employer --type payslips --id 000000018 --reference demo --no-input
 
 ## test: lint, types and tests; the tests of the HTTP client run again with httpx2 instead of httpx
 HTTP_TESTS := $(patsubst %,tests/service/test_%.py,deadlines http interrupts network)

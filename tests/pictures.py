@@ -68,7 +68,8 @@ def _send_picture(home: Path) -> list[Line]:
 def _guided_picture(home: Path, language: str) -> list[Line]:
     """Send by answering prompts; the picture shows a menu, and the end of the run."""
     name = {"en": "payslip.pdf", "fr": "fiche de paie.pdf", "he": "תלוש שכר.pdf"}[language]
-    _write_documents(home, [name])
+    # Not the same document in each language: under another name it would be refused.
+    _write_documents(home, [name], first=("en", "fr", "he").index(language))
     words = {"en": "payslips", "fr": "fiches de paie", "he": "תלושי שכר"}[language]
     terminal = Terminal("send", name, columns=COLUMNS, lines=44, DOCSEND_LANG=language)
     terminal.answer("health-funds", "benefits" + ENTER)
@@ -103,8 +104,8 @@ def _answer_next(terminal: Terminal, answer: str) -> None:
     terminal.type(answer + ENTER)
 
 
-def _write_documents(home: Path, names: Sequence[str]) -> None:
-    for number, name in enumerate(names):
+def _write_documents(home: Path, names: Sequence[str], *, first: int = 0) -> None:
+    for number, name in enumerate(names, first):
         content = samples.jpeg() if name.endswith("jpg") else samples.pdf(number, size=48_000)
         samples.write(home, name, content)
 

@@ -27,6 +27,8 @@ from docsend.i18n import Message
 from docsend.model import catalog
 from docsend.service.one_exchange import OneExchangePolicy
 from docsend.storage import catalogs, files, identity_key, ledger_queries, sqlite
+from docsend.storage.ledger_damage import REPAIR_HINT
+from docsend.storage.ledger_rows import DamagedRow
 
 if TYPE_CHECKING:
     import contextlib
@@ -232,30 +234,28 @@ def _ledger(file: Path) -> Finding:
     return _ledger_health(file, facts)
 
 
+def _ledger_failure(file: Path, error: Exception, facts: dict[str, Any]) -> Finding:
+    """Return the finding for a ledger that is damaged, or that cannot be checked now."""
+    if isinstance(error, DamagedRow):
+        message = Message("{file} is damaged: {reason}", file=file, reason=error.what)
+        return Finding("ledger", "error", message, REPAIR_HINT, facts)
+    if sqlite.is_damage(error):
+        message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
+        return Finding("ledger", "error", message, REPAIR_HINT, facts)
+    message = Message("cannot check {file}: {reason}", file=file, reason=sqlite.reason(error))
+    hint = Message("another docsend process may be using it: run `docsend doctor` again")
+    return Finding("ledger", "warning", message, hint, facts)
+
+
 def _ledger_health(file: Path, facts: dict[str, Any]) -> Finding:
     """Check the integrity of a ledger that is not being written, and count its submissions by state."""
-    restore = Message(
-        "keep this file, and restore the ledger from a backup; without the ledger, a submission could be "
-        "sent twice"
-    )
     try:
         health, counts = ledger_queries.health(file)
-    except sqlite3.OperationalError as error:
-        message = Message("cannot check {file}: {reason}", file=file, reason=sqlite.reason(error))
-        return Finding(
-            "ledger",
-            "warning",
-            message,
-            Message("another docsend process may be using it: run `docsend doctor` again"),
-            facts,
-        )
-    except (sqlite3.Error, OSError) as error:
-        message = Message("{file} cannot be used: {reason}", file=file, reason=sqlite.reason(error))
-        return Finding("ledger", "error", message, restore, facts)
+    except (DamagedRow, *sqlite.ERRORS, OSError) as error:
+        return _ledger_failure(file, error, facts)
     facts |= {"health": health, "states": counts}
     if health != "ok":
-        message = Message("{file} is damaged: {reason}", file=file, reason=health)
-        return Finding("ledger", "error", message, restore, facts)
+        return _ledger_failure(file, DamagedRow(Message.verbatim(health)), facts)
     try:
         if fingerprint := ledger_queries.key_fingerprint(file):
             identity_key.load(file, fingerprint)

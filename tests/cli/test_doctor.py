@@ -18,7 +18,9 @@ import trustme
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
+from declarations import checked_submission
 from docsend.model.catalog import BUNDLED
+from docsend.storage.ledger import Ledger
 
 pytestmark = pytest.mark.everywhere
 
@@ -83,15 +85,22 @@ def test_a_ledger_without_its_key_file_is_an_error(run, sandbox, payslip, home) 
     assert not (home / "docsend" / "ledger.key").exists()
 
 
-def test_unfinished_submissions_are_counted(run, sandbox, payslip, home) -> None:
+def test_a_row_that_does_not_match_its_checksum_is_an_error(run, sandbox, payslip, home) -> None:
     assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
-    with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
-        ledger.execute(
-            "INSERT INTO submission (service, key, state, destination, subject, category, type, occurrence,"
-            " planned_at, changed_at) SELECT service, 'A' || key, 'open', destination, subject, category,"
-            " type, occurrence, planned_at, changed_at FROM submission"
-        )
-    ledger.close()
+    file = home / "docsend" / "ledger.sqlite3"
+    file.write_bytes(file.read_bytes().replace(b"payslip.pdf", b"payslip.pdg"))
+    outcome = run("doctor", "--json")
+    found = findings(outcome)["ledger"]
+    assert (outcome.code, found["severity"]) == (8, "error")
+    assert "docsend receipts repair" in found["hint"]
+
+
+def test_unfinished_submissions_are_counted(run, sandbox, payslip, home, tmp_path) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    with Ledger(home / "docsend" / "ledger.sqlite3") as ledger:
+        another = checked_submission(tmp_path, name="another.pdf", reference="another")
+        ledger.record_plan(sandbox.url, another, anyway=True)
+        ledger.record_open(sandbox.url, another.key)
     found = findings(run("doctor", "--json"))["ledger"]
     assert found["severity"] == "warning"
     assert found["facts"]["states"] == {"received": 1, "open": 1}

@@ -61,6 +61,7 @@ def test_each_command_does_its_work(spawn, sandbox, payslip, tmp_path, monkeypat
     assert sandbox.count() == 2
     assert len(docsend("receipts merge result.csv").splitlines()) == 2
     docsend("receipts resume")
+    docsend("receipts repair", code=0)
     docsend(f"receipts withdraw {key}", code=5)
     docsend("senders remove client-4711")
 
@@ -103,6 +104,7 @@ WITH_JSON = (
     ("receipts show KEY", "docsend.receipts/1", 0),
     ("receipts show KEY --ask", "docsend.receipts/1", 0),
     ("receipts resume", "docsend.receipts/1", 0),
+    ("receipts repair", "docsend.repair/1", 0),
     ("receipts withdraw KEY", "docsend.result/2", 5),
     ("receipts export KEY", "docsend.export/1", 0),
     ("receipts export KEY --format json", "docsend.proof/1", 0),

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+import damaged_ledgers
 import doubles
 from batch_files import make_rows, read_report, save_manifest
+from docsend.storage import ledger_rows
 from docsend.storage.ledger import Ledger
 
 pytestmark = pytest.mark.everywhere
@@ -43,10 +45,12 @@ def test_a_receipt_that_the_ledger_cannot_store_does_not_affect_others(
     run, sandbox, tmp_path, broken
 ) -> None:
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
-    # As if another machine withdrew the submission while this one sends it.
+    # As if another process withdrew the submission while this one sends it.
+    columns = ", ".join("'withdrawn'" if name == "state" else name for name in ledger_rows.CHECKED_COLUMNS)
     broken(
         "AFTER INSERT ON document WHEN NEW.name = 'payslip-7.pdf'",
-        "UPDATE submission SET state = 'withdrawn' WHERE key = NEW.key",
+        f"UPDATE submission SET state = 'withdrawn', checksum = row_checksum({columns})"  # noqa: S608
+        " WHERE key = NEW.key",
     )
     barrier, sends = threading.Barrier(8), itertools.count()
 
@@ -113,16 +117,25 @@ def test_a_locked_ledger_is_waited_for_once_and_not_by_each_row(
     assert sandbox.count() == 40
 
 
-def test_a_damaged_receipt_in_the_ledger_is_reported_for_its_row_only(run, sandbox, tmp_path, home) -> None:
+@pytest.mark.parametrize(("is_known", "code", "status"), [(True, 0, "received"), (False, 8, "unfinished")])
+def test_a_damaged_receipt_in_the_ledger_is_asked_for_again_for_its_row_only(
+    run, sandbox, tmp_path, home, is_known, code, status
+) -> None:
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 16)), tmp_path / "r.csv"
     assert run("send", "--batch", file, "--service", sandbox.url).code == 0
-    with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as ledger:
-        ledger.execute("DROP TRIGGER final_states_never_change")
-        ledger.execute("UPDATE submission SET receipt = x'00' WHERE reference = 'client 7'")
-    ledger.close()
-    outcome = run("send", "--batch", file, "--service", sandbox.url, "--jobs", "16", "--report", report)
+
+    def intercept(request, _count, phase):
+        is_question = phase == "before" and request.method == "GET" and "/submissions/" in request.path
+        return doubles.problem(404, "not-found") if is_question and not is_known else None
+
+    with doubles.relay(sandbox.url, intercept) as (url, _):
+        with damaged_ledgers.opened(home / "docsend" / "ledger.sqlite3") as ledger:
+            damaged_ledgers.rename_service(ledger, sandbox.url, url)
+            ledger.execute("UPDATE submission SET receipt = x'00' WHERE reference = 'client 7'")
+        outcome = run("send", "--batch", file, "--service", url, "--jobs", "16", "--report", report)
     reported = {row["reference"]: row["status"] for row in read_report(report)}
-    assert (outcome.code, reported.pop("client 7"), set(reported.values())) == (8, "unfinished", {"received"})
+    assert (outcome.code, reported.pop("client 7"), set(reported.values())) == (code, status, {"received"})
+    assert sandbox.count() == 16
 
 
 @pytest.mark.parametrize(

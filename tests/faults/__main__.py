@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import docsend
 from faults import (
     batches,
+    bit_flips,
     contract_fuzz,
     exports,
     hostile,
@@ -31,6 +32,7 @@ from faults import (
     one_exchange,
     planted,
     power,
+    repairs,
     stateful,
     tampering,
 )
@@ -106,6 +108,8 @@ EXPERIMENTS: dict[str, tuple[Experiment, int, int]] = {
     "single network faults": (_single_network_faults, 1, 0),
     "network": (network.experiment, 1000, 12),
     "tampering": (tampering.experiment, 60, 4),
+    "bit flips": (bit_flips.experiment, 2000, 60),
+    "repairs": (repairs.experiment, 1000, 8),
     "batch": (batches.experiment, 5000, 0),
     "stateful": (_stateful_tests, 400, 8),
     "hostile": (hostile.experiment, 50_000, 1200),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pikepdf
 import pytest
 
+import damaged_ledgers
 import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO, force_staged_upload
@@ -432,9 +432,7 @@ def test_a_submission_that_was_not_received_has_no_proof(run, shared_sandbox, pa
     assert "no proof available: the submission is open" in outcome.err
     assert "receipts resume" in outcome.err
     for state, hint in (("refused", "receipts show"), ("withdrawn", "--occurrence 2")):
-        with sqlite3.connect(home / "docsend" / "ledger.sqlite3") as connection:
-            connection.execute("UPDATE submission SET state = ?", (state,))
-        connection.close()
+        damaged_ledgers.change_rows(home / "docsend" / "ledger.sqlite3", state=state)
         outcome = run("receipts", "export", sent["key"], "--format", "text")
         assert (outcome.code, outcome.out) == (2, "")
         assert f"the submission is {state}" in outcome.err

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import damaged_ledgers
 import doubles
 import samples
 from conftest import ABOUT, WHO, force_staged_upload
@@ -106,11 +107,8 @@ def test_a_personal_submission_is_recorded_as_sending_before_it_is_sent(
         upload = ("required", "upload", "R-4711", payslip, "--service", url, "--json")
         outcome = run(*upload)
         assert (outcome.code, states) == (0, ["sending"])
-        ledger = sqlite3.connect(home / "docsend" / "ledger.sqlite3")
-        with ledger:  # the state after a kill before the receipt was stored
-            ledger.execute("DROP TRIGGER final_states_never_change")
-            ledger.execute("UPDATE submission SET state = 'sending', receipt = NULL")
-        ledger.close()
+        # The state after a kill before the receipt was stored.
+        damaged_ledgers.change_rows(home / "docsend" / "ledger.sqlite3", state="sending", receipt=None)
         take_calls(requests)
         again = run(*upload)
     assert (again.code, again.json["repeated"], again.json["receipt"]) == (0, False, outcome.json["receipt"])

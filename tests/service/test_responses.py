@@ -6,24 +6,22 @@ from one valid response of each call.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import operator
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+import damaged_ledgers
 import docsend
 import doubles
 import samples
 from conftest import ABOUT, WHO
 from docsend.checks import documents, submission_rules
 from docsend.errors import DocsendError
-from docsend.model.canonical import canonicalize
 from docsend.model.catalog import BUNDLED
 from docsend.model.submission import Submission
 from docsend.service import json_object, reading, responses
@@ -299,7 +297,7 @@ def test_a_malformed_receipt_leaves_a_submission_unfinished(run, sandbox, paysli
         ):
             wrong.clear()
             wrong[name] = value
-            new = ("--reference", f"{name} {value!a}"[:60])
+            new = ("--reference", f"{name} {value!a}"[:60], "--anyway")
             outcome = run("send", payslip, *ABOUT, *WHO, *new, "--service", url, "--json")
             assert (outcome.code, outcome.json["receipt"]) == (6, None), (name, value)
             assert "\x1b" not in outcome.err + outcome.out
@@ -396,12 +394,11 @@ def test_a_receipt_that_an_older_docsend_stored_stays_readable(
     run, sandbox, payslip, home, member, value
 ) -> None:
     key = run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url, "--json").json["key"]
-    with contextlib.closing(sqlite3.connect(home / "docsend" / "ledger.sqlite3")) as ledger:
-        (stored,) = ledger.execute("SELECT receipt FROM submission").fetchone()
-        older = canonicalize({**json.loads(stored), member: value})
-        ledger.execute("DROP TRIGGER final_states_never_change")
-        ledger.execute("UPDATE submission SET receipt = ?", (older,))
-        ledger.commit()
+    damaged_ledgers.change_receipt(
+        home / "docsend" / "ledger.sqlite3",
+        damaged_ledgers.with_member(member, value=value),
+        with_checksums=True,
+    )
     shown = run("receipts", "show", key, "--json")
     assert shown.json["receipts"][0]["receipt"].get(member, value) == value
     assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0

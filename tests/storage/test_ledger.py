@@ -427,9 +427,9 @@ def test_every_row_has_a_checksum_over_its_columns_however_it_was_written(
         submissions = ledger.execute("SELECT * FROM submission").fetchall()
         documents = ledger.execute("SELECT * FROM document").fetchall()
     assert (len(submissions), len(documents)) == (2, 2)
-    assert [ledger_rows.checksum(*row[:-1]) for row in submissions] == [row[-1] for row in submissions]
     assert [ledger_rows.checksum(*row[:-1]) for row in documents] == [row[-1] for row in documents]
     stored = [dict(zip(ledger_rows.SUBMISSION_COLUMNS, row, strict=False)) for row in submissions]
+    assert [ledger_rows.submission_checksum(row) for row in stored] == [row[-1] for row in submissions]
     assert all(hashlib.sha256(row["receipt"]).digest() == row["receipt_sha256"] for row in stored)
     assert [row["document_count"] for row in stored] == [1, 1]
 

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from docsend.cli import export, merge, resume
+from docsend.cli import export, merge, repair, resume
 from docsend.cli.options import Key, command
-from docsend.delivery import withdrawal
+from docsend.delivery import kept_receipts, withdrawal
 from docsend.errors import ExitCode, Refused, UsageError
 from docsend.i18n import Message
 from docsend.model.states import STATE_NAMES
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from docsend.cli.context import CommandContext
     from docsend.service.client import ServiceClient
+    from docsend.storage.ledger import Ledger
     from docsend.storage.ledger_rows import LedgerEntry
 
 EXITS = (ExitCode.RECEIVED,)
@@ -54,6 +55,13 @@ def register(app: typer.Typer) -> None:
     )(export.export)
     command(
         group,
+        "repair",
+        exits=repair.EXITS,
+        example=repair.EXAMPLE,
+        short_help="Replace a damaged ledger.",
+    )(repair.repair)
+    command(
+        group,
         "withdraw",
         exits=SERVICE_EXITS,
         example='docsend receipts withdraw "$KEY"',
@@ -73,7 +81,10 @@ def list_(
     page_size = _PAGE_SIZE if most is None and context.output.is_paged else None
     with context.open_ledger() as ledger:
         entries = ledger.entries(limit=page_size or most)
-        context.output.show(EntryList((entry, receipts.stored_receipt(entry)) for entry in entries))
+        context.output.show(
+            # The documents are read to hold the receipt against them. The list does not show them.
+            EntryList((entry._replace(documents=()), receipts.stored_receipt(entry)) for entry in entries)
+        )
         has_more = page_size is not None and len(list(ledger.entries(limit=page_size + 1))) > page_size
     if has_more:
         context.streams.say(Message("showing the latest {page}; use --most N to show more", page=page_size))
@@ -90,8 +101,8 @@ def show(
     """Show everything that the ledger stores about one submission."""
     with context.open_ledger() as ledger:
         entry = context.find_entry(ledger, key)
-    if ask:
-        _show_service_status(context, entry)
+        if ask:
+            entry = _ask_service(context, entry, ledger)
     context.output.show(EntryDetails(entry, receipts.stored_receipt(entry)))
 
 
@@ -111,7 +122,10 @@ def withdraw(context: "CommandContext", key: Key) -> None:
         )
     with context.open_ledger() as ledger:
         entry = context.find_entry(ledger, key)
-        if entry.state != "received":
+        if receipts.is_damaged(entry):
+            with _open_service(context, entry) as service:
+                entry = kept_receipts.fetch(entry, service, ledger)
+        elif entry.state != "received":
             with _open_service(context, entry) as service:
                 entry = withdrawal.withdraw(entry, service, ledger)
     if entry.state == "received":
@@ -129,15 +143,23 @@ def _open_service(context: "CommandContext", entry: "LedgerEntry") -> "AbstractC
     return context.open_service(context.retry_listener(), account)
 
 
-def _show_service_status(context: "CommandContext", entry: "LedgerEntry") -> None:
+def _ask_service(context: "CommandContext", entry: "LedgerEntry", ledger: "Ledger") -> "LedgerEntry":
+    """Show the status of a submission at its service, and return its entry.
+
+    If the kept receipt is damaged, it is replaced by the service's.
+    """
     from docsend.service.responses import UnknownSubmission
 
     with _open_service(context, entry) as service:
+        if receipts.is_damaged(entry):
+            entry = kept_receipts.fetch(entry, service, ledger)
+            context.streams.say(Message("the kept receipt was damaged; the service's has replaced it"))
+            return entry
         try:
             status = service.fetch_status(entry.key, with_token=entry.to == "personal")
         except UnknownSubmission:
             context.streams.say(Message("the service does not know this submission"))
-            return
+            return entry
     message = Message("status at the service: {state}", state=STATE_NAMES[status.state])
     if status.missing:
         message = Message.plural(
@@ -147,3 +169,4 @@ def _show_service_status(context: "CommandContext", entry: "LedgerEntry") -> Non
             state=STATE_NAMES[status.state],
         )
     context.streams.say(message)
+    return entry

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from docsend.model.problem import Problem
+    from docsend.storage.ledger_rows import LedgerEntry
 
 
 class Clearance(NamedTuple):
@@ -16,9 +17,13 @@ class Clearance(NamedTuple):
 
     If `may_be_received` is false, no earlier attempt can have led to a receipt. If `may_be_declared` is
     false, the ledger knows of no declaration at the service. Both default to true, the cautious assumption.
+
+    `damaged` is the entry of a submission that was received, if its kept receipt is damaged. Nothing is sent
+    then: the service is asked for the receipt.
     """
 
     may_be_received: bool = True
     may_be_declared: bool = True
     is_planned: bool = True
     notices: tuple[Problem, ...] = ()
+    damaged: LedgerEntry | None = None

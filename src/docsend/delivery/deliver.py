@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from docsend.checks import documents
 from docsend.codes import Code
-from docsend.delivery import repetition
+from docsend.delivery import kept_receipts, repetition
 from docsend.delivery.clearance import Clearance
 from docsend.delivery.required import RequiredDocuments
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
@@ -35,6 +35,7 @@ from docsend.model.receipt import Delivery
 from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
 from docsend.storage import receipts
 from docsend.storage.earlier import NotPlanned
+from docsend.storage.receipts import DamagedReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,10 +96,13 @@ def _resume_from_ledger(
     anyway: bool,
 ) -> Delivery:
     """Return the delivery of an earlier run, or send the submission and store its receipt."""
-    if entry is not None and (delivery := receipts.earlier_delivery(entry)):
-        return delivery
+    known = _ledger_result(entry) if entry is not None else Clearance()
+    if isinstance(known, Delivery):
+        return known
     try:
         with open_service(checked) as service:
+            if isinstance(known, Clearance) and known.damaged is not None:
+                return kept_receipts.deliver(known.damaged, service, ledger)
             if checked.is_signed:
                 _check_requirement(checked, entry, service, ledger, RequiredDocuments(service))
             planned = _plan(checked, service, ledger, anyway=anyway)  # Invariant 1
@@ -150,14 +154,13 @@ def record_plans(
 
 
 def _ledger_result(recorded: LedgerEntry | NotPlanned) -> Delivery | DocsendError | Clearance:
+    if isinstance(recorded, NotPlanned):
+        return _not_planned_result(recorded)
     try:
-        if isinstance(recorded, NotPlanned):
-            repetition.refuse(recorded)
-            return Clearance(is_planned=False)
         if delivery := receipts.earlier_delivery(recorded):
             return delivery
-    except (LocalError, InvalidSubmission) as error:  # a damaged receipt, or a repetition
-        return error
+    except DamagedReceipt:
+        return Clearance(damaged=recorded)
     if recorded.state == "withdrawn":
         problem = Problem(
             Code.WITHDRAWN,
@@ -170,6 +173,14 @@ def _ledger_result(recorded: LedgerEntry | NotPlanned) -> Delivery | DocsendErro
         may_be_declared=recorded.state != "planned",
         notices=tuple(map(repetition.perhaps_received_notice, recorded.perhaps_same)),
     )
+
+
+def _not_planned_result(reason: NotPlanned) -> DocsendError | Clearance:
+    try:
+        repetition.refuse(reason)
+    except (InvalidSubmission, DamagedReceipt) as error:  # the receipt of the submission that it repeats
+        return error
+    return Clearance(is_planned=False)
 
 
 def upload(
@@ -230,6 +241,8 @@ def _upload_planned(
     """Send a submission that is recorded in the ledger, unless the ledger has its receipt."""
     if isinstance(planned, Delivery):
         return planned
+    if planned.damaged is not None:
+        return kept_receipts.deliver(planned.damaged, service, ledger)
     try:
         if not planned.may_be_declared and service.one_exchange.accepts(checked):
             delivery = _send_in_one_exchange(checked, planned, service, ledger)

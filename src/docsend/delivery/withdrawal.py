@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from docsend.codes import Code
+from docsend.errors import Unfinished
+from docsend.i18n import Message
+from docsend.storage import receipts
+
 if TYPE_CHECKING:
     from docsend.service.client import ServiceClient
     from docsend.storage.ledger import Ledger
@@ -14,12 +19,20 @@ def withdraw(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Ledg
     """Withdraw a submission at its service and return its updated ledger entry.
 
     If the service has already received the submission, store its receipt instead. The entry's state is then
-    `received`. Raise the same errors as `ServiceClient.withdraw`, and LocalError if the ledger cannot be
-    written.
+    `received`. Raise the same errors as `ServiceClient.withdraw`, Unfinished if the receipt does not fit the
+    entry, and LocalError if the ledger cannot be written.
     """
     status = service.withdraw(entry.key, with_token=entry.to == "personal")
     if status.receipt is None:
         ledger.record_withdrawn(entry.service, entry.key)
+    elif not receipts.fits(status.receipt, entry):
+        raise Unfinished(
+            Message(
+                "the service sent an invalid response ({reason})",
+                reason=Message("the receipt is for another submission"),
+            ),
+            cause=Code.CONTRACT_BROKEN,
+        )
     else:
         ledger.record_receipt(entry.service, entry.key, status.receipt)
     return ledger.find(entry.service, entry.key) or entry

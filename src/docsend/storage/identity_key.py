@@ -98,18 +98,23 @@ def load_or_create(ledger: Path) -> IdentityKey:
     return _read(file)
 
 
+def load_existing(ledger: Path) -> IdentityKey:
+    """Return the key beside a ledger that has lost its fingerprint. Raise LocalError if there is none."""
+    file = key_file(ledger)
+    try:
+        return _read(file)
+    except OSError as error:
+        raise _unusable_key(file, files.reason(error)) from error
+
+
 def load(ledger: Path, fingerprint: bytes) -> IdentityKey:
     """Return the key of a ledger, which has this fingerprint.
 
     Raise LocalError if the file is missing, cannot be read, or contains another key.
     """
-    file = key_file(ledger)
-    try:
-        key = _read(file)
-    except OSError as error:
-        raise _unusable_key(file, files.reason(error)) from error
+    key = load_existing(ledger)
     if key.fingerprint != fingerprint:
-        raise _unusable_key(file, Message("it is the key of another ledger"))
+        raise _unusable_key(key_file(ledger), Message("it is the key of another ledger"))
     return key
 
 

@@ -14,6 +14,8 @@ The invariants of `delivery.deliver` rely on these guarantees:
   service does not accept one exchange.
 - Several processes may share the file. It uses `BEGIN IMMEDIATE` and a rollback journal, because WAL had a
   corruption bug with several writers until SQLite 3.51.3.
+- What was damaged is never taken for what was written: checksums of rows and receipts are compared whenever
+  they are read (`ledger_rows`, `receipts`). Only a receipt that is damaged may be replaced.
 - It contains keys, paths, digests, sizes, codes, references and receipts, but no identity, booklet number or
   remark. Of an identity it contains only digests under a key that is in another file (`identity_key`).
 """
@@ -21,19 +23,31 @@ The invariants of `delivery.deliver` rely on these guarantees:
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.states import STATE_NAMES
-from docsend.storage import earlier, files, identity_key, ledger_rows, ledger_schema, sqlite
+from docsend.storage import (
+    earlier,
+    files,
+    identity_key,
+    ledger_damage,
+    ledger_rows,
+    ledger_schema,
+    receipts,
+    sqlite,
+    use_lock,
+)
 from docsend.storage.earlier import NotPlanned
+from docsend.storage.ledger_rows import DamagedRow
+from docsend.storage.ledger_transitions import Transition
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
@@ -46,17 +60,6 @@ if TYPE_CHECKING:
     from docsend.storage.ledger_rows import LedgerEntry
 
 _T = TypeVar("_T")
-# The states from which each state can be reached. `planned` is also the first state, and record_plans sets
-# it for refused submissions.
-_ALLOWED_FROM: dict[State, tuple[State, ...]] = {
-    "planned": ("sending",),
-    "open": ("planned",),
-    "sending": ("planned", "open", "sending"),
-    "received": ("planned", "open", "sending", "refused"),
-    "refused": ("planned", "open", "sending"),
-    "withdrawn": ("planned", "open", "sending", "refused"),
-}
-
 _PAGE_SIZE = 500
 _LAST_CHARACTER = "\U0010ffff"
 # The distinct services, found without a full scan: the primary key begins with the service.
@@ -72,42 +75,6 @@ SELECT service FROM known WHERE service IS NOT NULL
 _BUSY_TIMEOUT_S = 30.0  # how long another process may hold the file
 
 
-class _Transition(NamedTuple):
-    """A change of one submission from one state to another."""
-
-    service: str
-    key: str
-    state: State
-    changed_at: str
-    receipt: bytes | None = None
-    problem: str | None = None
-
-    only_before_sending: bool = False  # apply only if no request for the receipt was made
-    sending_since: str | None = None  # apply only if no other process has asked for the receipt since
-
-    def apply(self, connection: sqlite3.Connection) -> bool:
-        """Change the state and return True, or return False if the stored state does not allow it.
-
-        Another process may have changed the stored state in the meantime.
-        """
-        allowed = tuple(
-            state for state in _ALLOWED_FROM[self.state] if state != "sending" or not self.only_before_sending
-        )
-        marks = ", ".join("?" * len(allowed))
-        changes = {
-            "state": self.state,
-            "receipt": self.receipt,
-            "problem": self.problem,
-            "changed_at": self.changed_at,
-        }
-        return ledger_rows.update(
-            connection,
-            changes,
-            f"service = ? AND key = ? AND state IN ({marks}) AND changed_at = coalesce(?, changed_at)",
-            (self.service, self.key, *allowed, self.sending_since),
-        )
-
-
 class Ledger:
     """An open ledger file. Threads may share it. Its methods raise LocalError if the file cannot be used."""
 
@@ -117,14 +84,16 @@ class Ledger:
         self._now = now
         self._lock = threading.Lock()  # serializes the use of the connection
         # Transitions to write with the next commit, by service and key.
-        self._pending: dict[tuple[str, str], _Transition] = {}
+        self._pending: dict[tuple[str, str], Transition] = {}
         self._loaded_key: IdentityKey | None = None
+        self._on_close = contextlib.ExitStack()
         with self._local_errors(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
+            on_failure.enter_context(use_lock.shared(file, timeout_s=_BUSY_TIMEOUT_S))
             self._connection = sqlite.connect(file, busy_timeout_s=_BUSY_TIMEOUT_S)
             on_failure.callback(self._connection.close)
             ledger_schema.prepare(self._connection, file)
-            on_failure.pop_all()
+            self._on_close = on_failure.pop_all()
 
     def __enter__(self) -> Ledger:
         return self
@@ -136,7 +105,13 @@ class Ledger:
             with contextlib.suppress(LocalError):  # pending transitions may be lost
                 self._flush_pending()
         finally:
-            self._connection.close()
+            self._on_close.close()
+
+    def check(self) -> None:
+        """Raise LocalError if the file is damaged, also where only other commands would read it."""
+        with self._local_errors(), self._lock:
+            ledger_damage.check(self._connection, self._file, whatever_size=True)
+            ledger_schema.read_fingerprint(self._connection)
 
     def identity_key(self) -> IdentityKey:
         """Return the key of the ledger's digests.
@@ -208,7 +183,7 @@ class Ledger:
             return [self._with_documents(entry) for entry in entries]
 
     def entries(self, *, limit: int | None = None) -> Iterator[LedgerEntry]:
-        """Yield up to `limit` entries, newest first, without their documents.
+        """Yield up to `limit` entries, newest first, with their documents.
 
         Entries are read one page at a time. The file is unlocked between pages, so that a slow reader does
         not block writers.
@@ -223,6 +198,7 @@ class Ledger:
                     *after,
                     min(remaining, _PAGE_SIZE),
                 )
+                page = [self._with_documents(entry) for entry in page]
             yield from page
             if len(page) < _PAGE_SIZE:
                 return
@@ -269,7 +245,7 @@ class Ledger:
         """Record durably what only the service knew: a submission that it received, or that was withdrawn."""
         now = self._timestamp()
         body = receipt.body if receipt else None
-        transition = _Transition(service, checked.key, state, now, body)
+        transition = Transition(service, checked.key, state, now, body)
 
         def write(connection: sqlite3.Connection) -> None:
             self._insert_plan(connection, service, checked, now)
@@ -279,7 +255,7 @@ class Ledger:
 
     def record_open(self, service: str, key: str) -> None:
         """Record that the service has the declaration. The change is written with the next commit."""
-        self._pending[service, key] = _Transition(service, key, "open", self._timestamp())
+        self._pending[service, key] = Transition(service, key, "open", self._timestamp())
 
     def record_sending(self, service: str, key: str, *, is_durable: bool = False) -> str:
         """Record that the next response may be the receipt, and return the timestamp of the change.
@@ -287,7 +263,7 @@ class Ledger:
         At this point the service has every document, or the next request sends everything in one exchange.
         The change is written with the next commit, or at once if `is_durable` is true.
         """
-        transition = _Transition(service, key, "sending", self._timestamp())
+        transition = Transition(service, key, "sending", self._timestamp())
         if is_durable:
             self._apply([transition])
         else:
@@ -300,7 +276,7 @@ class Ledger:
         `since` is what `record_sending` returned. Nothing changes if another process has recorded `sending`
         for the same key since then.
         """
-        self._apply([_Transition(service, key, "planned", self._timestamp(), sending_since=since)])
+        self._apply([Transition(service, key, "planned", self._timestamp(), sending_since=since)])
 
     def record_receipt(self, service: str, key: str, receipt: Receipt) -> None:
         """Store a receipt durably. A submission may be reported as received only after this returns.
@@ -320,10 +296,13 @@ class Ledger:
             return {}
         now = self._timestamp()
         transitions = [
-            _Transition(service, key, "received", now, receipt.body)
+            Transition(service, key, "received", now, receipt.body)
             for key, receipt in receipts_by_key.items()
         ]
         rejected = {key: (self.find(service, key), receipts_by_key[key]) for key in self._apply(transitions)}
+        for key, (entry, receipt) in rejected.items():
+            if entry is not None and receipts.is_damaged(entry) and receipts.fits(receipt, entry):
+                rejected[key] = (self.replace_receipt(entry, receipt), receipt)
         return {
             key: LocalError(
                 Message(
@@ -339,9 +318,21 @@ class Ledger:
             if entry is None or entry.receipt != receipt.body
         }
 
+    def replace_receipt(self, entry: LedgerEntry, receipt: Receipt) -> LedgerEntry:
+        """Replace the damaged receipt of an entry durably, and return the entry as it is then.
+
+        If another process has replaced the receipt since the entry was read, that one stays.
+        """
+        now = self._timestamp()
+        changes = {"receipt": receipt.body, "replaced_at": now}
+        where = "service = ? AND key = ? AND state = 'received' AND receipt = ?"
+        values = (entry.service, entry.key, entry.receipt)
+        self._write(lambda connection: ledger_rows.update(connection, changes, where, values))
+        return self.find(entry.service, entry.key) or entry
+
     def record_refused(self, service: str, key: str, problem: str) -> None:
         """Record durably that the service refused a submission. `problem` is the code of its reason."""
-        self._apply([_Transition(service, key, "refused", self._timestamp(), problem=problem)])
+        self._apply([Transition(service, key, "refused", self._timestamp(), problem=problem)])
 
     def record_refused_by_intermediary(self, service: str, key: str, problem: str) -> bool:
         """Record durably that an intermediary, such as a firewall, refused a submission, and return True.
@@ -349,12 +340,12 @@ class Ledger:
         Return False and change nothing if the submission may have been received, for example because another
         process has sent it in the meantime.
         """
-        transition = _Transition(service, key, "refused", self._timestamp(), problem=problem)
+        transition = Transition(service, key, "refused", self._timestamp(), problem=problem)
         return not self._apply([transition._replace(only_before_sending=True)])
 
     def record_withdrawn(self, service: str, key: str) -> None:
         """Record durably that a submission was withdrawn and can never be received."""
-        self._apply([_Transition(service, key, "withdrawn", self._timestamp())])
+        self._apply([Transition(service, key, "withdrawn", self._timestamp())])
 
     # -- implementation --------------------------------------------------------------------------------
 
@@ -408,11 +399,11 @@ class Ledger:
     def _identity_key(self, connection: sqlite3.Connection) -> IdentityKey:
         """Return the key of the digests, read once. Raise LocalError if its file is missing or differs."""
         if self._loaded_key is None:
-            (fingerprint,) = connection.execute("SELECT fingerprint FROM identity_key").fetchone()
+            fingerprint = ledger_schema.read_fingerprint(connection)
             self._loaded_key = identity_key.load(self._file, fingerprint)
         return self._loaded_key
 
-    def _apply(self, transitions: Sequence[_Transition]) -> list[str]:
+    def _apply(self, transitions: Sequence[Transition]) -> list[str]:
         """Apply transitions durably. Return the keys of the submissions whose stored state forbids them."""
         for transition in transitions:
             self._pending.pop((transition.service, transition.key), None)  # superseded
@@ -451,20 +442,13 @@ class Ledger:
 
     @contextlib.contextmanager
     def _local_errors(self) -> Iterator[None]:
-        """Turn SQLite and file system errors into a LocalError that names the file."""
+        """Turn errors of SQLite, the file system and checksums into a LocalError that names the file."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            raise LocalError(
-                Message(
-                    "the ledger {file} cannot be used: {reason}", file=self._file, reason=sqlite.reason(error)
-                ),
-                Message(
-                    "{hint}, then run the same command again; without the ledger, a submission could be sent "
-                    "twice",
-                    hint=files.hint(self._file, error if isinstance(error, OSError) else None),
-                ),
-            ) from error
+        except DamagedRow as error:
+            raise ledger_damage.damaged(self._file, error.what) from error
+        except (*sqlite.ERRORS, OSError) as error:
+            raise ledger_damage.unusable(self._file, error) from error
 
     def _timestamp(self) -> str:
         return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

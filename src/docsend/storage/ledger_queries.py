@@ -9,7 +9,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
-from docsend.storage import sqlite
+from docsend.storage import ledger_rows, ledger_schema, sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +53,11 @@ def key_fingerprint(file: Path) -> bytes | None:
 def health(file: Path) -> tuple[str, Mapping[State, int]]:
     """Return the result of SQLite's own check ("ok" or an error) and the number of submissions by state.
 
-    Raise sqlite3.Error if the file cannot be read, for example because it is not a ledger or because another
-    process is writing to it.
+    Raise DamagedRow if a row does not match its checksum. Raise sqlite3.Error if the file cannot be read, for
+    example because it is not a ledger or because another process is writing to it.
     """
     with sqlite.read_only(file, busy_timeout_s=2) as connection:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict == "ok" and ledger_schema.is_current(connection):
+            ledger_rows.verify(connection)
         return verdict, dict(connection.execute("SELECT state, count(*) FROM submission GROUP BY state"))

@@ -1,7 +1,9 @@
 """The rows of the ledger's tables: the only place that writes them, and what a query returns.
 
-Every row ends in a checksum over all of its other columns, and a receipt has a checksum of its own. The
-functions below compute both in the statement that writes the row.
+Every row ends in a checksum over all of its other columns, and a receipt has a checksum of its own, which
+stands for it in the row's: a damaged receipt can be told from a row that is damaged elsewhere. The functions
+below compute both checksums in the statement that writes the row, and compare the row's whenever they read
+it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from docsend.i18n import ENGLISH, Message
 from docsend.model.document import Document
 from docsend.model.submission import PlannedSubmission
 from docsend.storage import identity_key
@@ -30,7 +33,17 @@ SUBMISSION_COLUMNS = (
     *("receipt_sha256", "replaced_at"),
 )
 DOCUMENT_COLUMNS = ("service", "key", "position", "path", "name", "bytes", "sha256")
-_ENTRY_COLUMNS = ", ".join(SUBMISSION_COLUMNS[: SUBMISSION_COLUMNS.index("changed_at") + 1])
+# The columns of a submission's checksum. The receipt is covered by `receipt_sha256`.
+CHECKED_COLUMNS = tuple(column for column in SUBMISSION_COLUMNS if column != "receipt")
+_ENTRY_COLUMNS = SUBMISSION_COLUMNS[: SUBMISSION_COLUMNS.index("changed_at") + 1]
+
+
+class DamagedRow(ValueError):
+    """Raised when a row is not what docsend wrote. `what` tells which row, without its values."""
+
+    def __init__(self, what: Message) -> None:
+        super().__init__(ENGLISH.render(what))
+        self.what = what
 
 
 class LedgerDocument(NamedTuple):
@@ -46,7 +59,8 @@ class LedgerEntry(NamedTuple):
     """A submission as the ledger stores it. Times are RFC 3339 in UTC. `receipt` is canonical JSON.
 
     `required` is the id of the required document that the submission provides. `problem` is the code of the
-    reason for a refusal. `has_digests` is false for an entry that version 0.1.0 recorded: it does not tell
+    reason for a refusal. `documents_sha256` and `document_count` tell of the documents, which not every query
+    reads. `has_digests` is false for an entry that version 0.1.0 recorded: it does not tell
     who the submission is for. `is_newly_planned` is true if the call that returned this entry has just set
     its state to `planned`, for the first time or again after a refusal. In that case, no earlier attempt can
     have been received. `perhaps_same` are entries without digests that may be the same submission for the
@@ -68,6 +82,9 @@ class LedgerEntry(NamedTuple):
     planned_at: str
     changed_at: str
     documents: tuple[LedgerDocument, ...] = ()
+    documents_sha256: bytes | None = None
+    document_count: int | None = None
+    receipt_sha256: bytes | None = None
     has_digests: bool = True
     is_newly_planned: bool = False
     perhaps_same: tuple[LedgerEntry, ...] = ()
@@ -93,6 +110,11 @@ def checksum(*values: object) -> bytes:
     return hashlib.sha256(ascii(values).encode("ascii")).digest()
 
 
+def submission_checksum(columns: Mapping[str, object]) -> bytes:
+    """Return the checksum of a submission's row."""
+    return checksum(*(columns[column] for column in CHECKED_COLUMNS))
+
+
 def _sha256(content: bytes | None) -> bytes | None:
     return None if content is None else hashlib.sha256(content).digest()
 
@@ -106,21 +128,56 @@ def _joined_documents_digest(sha256s: str | None) -> bytes:
 
 
 def select(connection: sqlite3.Connection, where: str, *values: object) -> list[LedgerEntry]:
-    """Return the entries that match, without their documents."""
+    """Return the entries that match, without their documents. Raise DamagedRow if one is damaged."""
     rows = connection.execute(
-        f"SELECT {_ENTRY_COLUMNS}, content_digest IS NOT NULL FROM submission {where}",  # noqa: S608 - constants
+        f"SELECT {', '.join(SUBMISSION_COLUMNS)}, checksum FROM submission {where}",  # noqa: S608 - constants
         values,
     )
-    return [LedgerEntry(*row[:-1])._replace(has_digests=bool(row[-1])) for row in rows]
+    return [_checked_entry(row) for row in rows]
+
+
+def verify(connection: sqlite3.Connection) -> None:
+    """Raise DamagedRow if any row of the ledger does not match its checksum."""
+    for row in connection.execute(f"SELECT {', '.join(SUBMISSION_COLUMNS)}, checksum FROM submission"):  # noqa: S608
+        _checked_entry(row)
+    for row in connection.execute(f"SELECT {', '.join(DOCUMENT_COLUMNS)}, checksum FROM document"):  # noqa: S608
+        if checksum(*row[:-1]) != row[-1]:
+            raise _damaged_document(row[1])
+
+
+def _damaged_document(key: object) -> DamagedRow:
+    return DamagedRow(Message("a document of {key} does not match its checksum", key=str(key)[:12]))
+
+
+def _checked_entry(row: tuple[Any, ...]) -> LedgerEntry:
+    columns = dict(zip(SUBMISSION_COLUMNS, row, strict=False))
+    if submission_checksum(columns) != row[-1]:
+        raise DamagedRow(Message("the entry {key} does not match its checksum", key=str(columns["key"])[:12]))
+    return entry(columns)
+
+
+def entry(columns: Mapping[str, Any]) -> LedgerEntry:
+    """Return the entry of a row with these values of SUBMISSION_COLUMNS, without its documents."""
+    return LedgerEntry(*(columns[column] for column in _ENTRY_COLUMNS))._replace(
+        documents_sha256=columns["documents_sha256"],
+        document_count=columns["document_count"],
+        receipt_sha256=columns["receipt_sha256"],
+        has_digests=columns["content_digest"] is not None,
+    )
 
 
 def with_documents(connection: sqlite3.Connection, entry: LedgerEntry) -> LedgerEntry:
-    """Return an entry with its documents."""
+    """Return an entry with its documents. Raise DamagedRow if one is damaged or missing."""
     rows = connection.execute(
-        "SELECT path, name, bytes, sha256 FROM document WHERE service = ? AND key = ? ORDER BY position",
+        f"SELECT {', '.join(DOCUMENT_COLUMNS)}, checksum FROM document"  # noqa: S608 - constants
+        " WHERE service = ? AND key = ? ORDER BY position",
         (entry.service, entry.key),
-    )
-    return entry._replace(documents=tuple(LedgerDocument(*row) for row in rows))
+    ).fetchall()
+    if any(checksum(*row[:-1]) != row[-1] for row in rows):
+        raise _damaged_document(entry.key)
+    if entry.document_count is not None and len(rows) != entry.document_count:
+        raise DamagedRow(Message("a document of {key} is missing", key=entry.key[:12]))
+    return entry._replace(documents=tuple(LedgerDocument(*row[3:7]) for row in rows))
 
 
 # -- writing -----------------------------------------------------------------------------------------------
@@ -142,8 +199,17 @@ def insert(
         identity_key.documents_digest(document.sha256 for document in checked.documents),
         *(len(checked.documents), None, None),
     )
+    insert_submission(connection, dict(zip(SUBMISSION_COLUMNS, values, strict=True)))
+
+
+def insert_submission(connection: sqlite3.Connection, columns: Mapping[str, object]) -> None:
+    """Insert a row with these values of SUBMISSION_COLUMNS, and its checksum."""
+    values = [columns[column] for column in SUBMISSION_COLUMNS]
     marks = ", ".join("?" * (len(values) + 1))
-    connection.execute(f"INSERT INTO submission VALUES ({marks})", (*values, checksum(*values)))  # noqa: S608
+    connection.execute(
+        f"INSERT INTO submission VALUES ({marks})",  # noqa: S608
+        (*values, submission_checksum(columns)),
+    )
 
 
 def update(
@@ -154,8 +220,8 @@ def update(
     if "receipt" in changed:
         changed["receipt_sha256"] = _sha256(changed["receipt"])
     assignments = ", ".join(f"{column} = ?" for column in changed)
-    new_row = ", ".join("?" if column in changed else column for column in SUBMISSION_COLUMNS)
-    new_values = [changed[column] for column in SUBMISSION_COLUMNS if column in changed]
+    new_row = ", ".join("?" if column in changed else column for column in CHECKED_COLUMNS)
+    new_values = [changed[column] for column in CHECKED_COLUMNS if column in changed]
     updated = connection.execute(
         f"UPDATE submission SET {assignments}, checksum = row_checksum({new_row}) WHERE {where}",  # noqa: S608
         (*changed.values(), *new_values, *values),
@@ -177,10 +243,20 @@ def write_documents(connection: sqlite3.Connection, service: str, checked: Check
         )
         for position, document in enumerate(checked.documents)
     )
+    insert_documents(connection, rows)
+
+
+def insert_documents(connection: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
+    """Insert or replace rows with these values of DOCUMENT_COLUMNS, and their checksums."""
     connection.executemany(
         "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [(*row, checksum(*row)) for row in rows],
     )
+
+
+def insert_fingerprint(connection: sqlite3.Connection, fingerprint: bytes) -> None:
+    """Store the fingerprint of the key of the digests."""
+    connection.execute("INSERT INTO identity_key VALUES (?, ?)", (fingerprint, checksum(fingerprint)))
 
 
 def _absolute(path: str) -> str:

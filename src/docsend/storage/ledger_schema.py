@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.states import STATES
-from docsend.storage import identity_key, ledger_rows, sqlite
+from docsend.storage import identity_key, ledger_damage, ledger_rows, sqlite
+from docsend.storage.ledger_rows import DamagedRow
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,7 +34,7 @@ CREATE INDEX submission_without_digests_by_documents ON submission (service, doc
     WHERE content_digest IS NULL;
 """
 _IDENTITY_KEY = """
-CREATE TABLE identity_key (fingerprint BLOB NOT NULL) STRICT;
+CREATE TABLE identity_key (fingerprint BLOB NOT NULL, checksum BLOB NOT NULL) STRICT;
 """
 # A received or withdrawn submission stays so. Its receipt stays, too, unless the statement says that it
 # replaces a damaged one (`replaced_at`).
@@ -92,7 +93,7 @@ PRAGMA user_version = {_VERSION};
 """
 # From version 2, which lacks only the indexes, to version 3.
 _ADD_INDEXES = f"{_PARTIAL_INDEXES}PRAGMA user_version = 3;\n"
-_ALL_OF_SUBMISSION = ", ".join(ledger_rows.SUBMISSION_COLUMNS)
+_ALL_OF_SUBMISSION = ", ".join(ledger_rows.CHECKED_COLUMNS)
 _ALL_OF_DOCUMENT = ", ".join(ledger_rows.DOCUMENT_COLUMNS)
 # From version 3, that of docsend 0.1.0, to version 4. The digests of the submissions stay empty, because the
 # ledger does not know whose they are.
@@ -122,10 +123,28 @@ _UPGRADES = {0: _SCHEMA, 2: _ADD_INDEXES, 3: _ADD_DIGESTS_AND_CHECKSUMS}
 def prepare(connection: sqlite3.Connection, file: Path) -> None:
     """Create the tables in a new file, or upgrade an older ledger, in one transaction.
 
-    Raise LocalError if a newer or an unreleased docsend wrote the file.
+    Raise LocalError if a newer or an unreleased docsend wrote the file, and DamagedRow if it is damaged.
     """
     ledger_rows.register_functions(connection)
-    version = _version(connection)
+    check_version(connection, file)
+    if _version(connection) < _VERSION:
+        with sqlite.transaction(connection):
+            # The version is read again: another process may have upgraded the file meanwhile.
+            while (version := _version(connection)) in _UPGRADES:
+                sqlite.execute_script(connection, _UPGRADES[version])
+                if _version(connection) == _VERSION:
+                    key = identity_key.load_or_create(file)
+                    ledger_rows.insert_fingerprint(connection, key.fingerprint)
+    ledger_damage.check(connection, file)
+
+
+def check_version(connection: sqlite3.Connection, file: Path) -> None:
+    """Raise LocalError if this docsend cannot use a ledger of this version, and DamagedRow if none exists."""
+    with sqlite.read_transaction(connection):  # another process may be upgrading the file
+        version = _version(connection)
+        has_current_tables = is_current(connection)
+    if version < 0 or has_current_tables != (version == _VERSION):
+        raise DamagedRow(Message("its version is impossible"))
     if version > _VERSION:
         raise LocalError(
             Message("the ledger {file} was written by a newer docsend", file=file),
@@ -136,14 +155,26 @@ def prepare(connection: sqlite3.Connection, file: Path) -> None:
             Message("the ledger {file} was written by an unreleased docsend", file=file),
             Message("move it aside: this version cannot read it"),
         )
-    if version < _VERSION:
-        with sqlite.transaction(connection):
-            # The version is read again: another process may have upgraded the file meanwhile.
-            while (version := _version(connection)) in _UPGRADES:
-                sqlite.execute_script(connection, _UPGRADES[version])
-                if _version(connection) == _VERSION:
-                    key = identity_key.load_or_create(file)
-                    connection.execute("INSERT INTO identity_key VALUES (?)", (key.fingerprint,))
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Return whether a ledger has the tables of this version, whatever version its header states."""
+    columns = tuple(row[1] for row in connection.execute("PRAGMA table_info(submission)"))
+    return columns == (*ledger_rows.SUBMISSION_COLUMNS, "checksum")
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Create the tables in a new file, in the transaction of the caller, without the key's fingerprint."""
+    sqlite.execute_script(connection, _SCHEMA)
+
+
+def read_fingerprint(connection: sqlite3.Connection) -> bytes:
+    """Return the fingerprint of the key of the ledger's digests. Raise DamagedRow if it is damaged."""
+    rows = connection.execute("SELECT fingerprint, checksum FROM identity_key").fetchall()
+    if len(rows) != 1 or ledger_rows.checksum(rows[0][0]) != rows[0][1]:
+        raise DamagedRow(Message("it does not tell which key its digests were made with"))
+    fingerprint: bytes = rows[0][0]
+    return fingerprint
 
 
 def _version(connection: sqlite3.Connection) -> int:

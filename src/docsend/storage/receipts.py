@@ -1,7 +1,9 @@
-"""Parsing of the receipts that the ledger stores."""
+"""The receipts that the ledger stores: parsed, and held against their checksum and their own entry."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from docsend.errors import LocalError
 from docsend.i18n import LANGUAGES, Message
 from docsend.model.canonical import canonicalize
 from docsend.model.receipt import Delivery, Receipt, ReceivedDocument
+from docsend.storage.identity_key import documents_digest
 
 if TYPE_CHECKING:
     from docsend.storage.ledger_rows import LedgerEntry
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
 
 class MalformedReceipt(ValueError):
     """Raised when bytes are not a valid receipt."""
+
+
+class DamagedReceipt(LocalError):
+    """Raised when the receipt of one submission cannot be believed. Other submissions are not affected."""
+
+    affects_all = False
 
 
 def parse(body: bytes) -> Receipt:
@@ -58,23 +67,52 @@ def parse(body: bytes) -> Receipt:
 def stored_receipt(entry: LedgerEntry) -> Receipt | None:
     """Return the stored receipt of a submission, or None if it has none.
 
-    Raise LocalError if the stored bytes are not a receipt.
+    Raise DamagedReceipt if the stored bytes are not the receipt that was stored, or if it does not belong to
+    the entry.
     """
     if entry.receipt is None:
         return None
+    with contextlib.suppress(MalformedReceipt):
+        receipt = parse(entry.receipt)
+        if hashlib.sha256(entry.receipt).digest() == entry.receipt_sha256 and fits(receipt, entry):
+            return receipt
+    raise DamagedReceipt(
+        Message("the kept receipt of {key} is damaged", key=entry.key[:12]), fetch_hint(entry)
+    )
+
+
+def fetch_hint(entry: LedgerEntry) -> Message:
+    """Return the hint to ask the service for a receipt again."""
+    return Message("run `docsend receipts show {key} --ask`: it asks the service for it", key=entry.key[:12])
+
+
+def is_damaged(entry: LedgerEntry) -> bool:
+    """Return whether an entry has a receipt that is damaged, or another submission's."""
     try:
-        return parse(entry.receipt)
-    except MalformedReceipt as error:
-        raise LocalError(
-            Message("the receipt of {key} in the ledger is damaged", key=entry.key[:12]),
-            Message("restore the ledger from a backup"),
-        ) from error
+        stored_receipt(entry)
+    except DamagedReceipt:
+        return True
+    return False
+
+
+def fits(receipt: Receipt, entry: LedgerEntry) -> bool:
+    """Return whether a receipt is for the submission of an entry: for its key and its documents.
+
+    Names and sizes are compared only if the entry was read with its documents.
+    """
+    if receipt.key != entry.key or entry.document_count not in (None, len(receipt.documents)):
+        return False
+    if entry.documents:
+        kept = [(document.name, document.size, document.sha256) for document in entry.documents]
+        return kept == [tuple(document) for document in receipt.documents]
+    digest = documents_digest(document.sha256 for document in receipt.documents)
+    return entry.documents_sha256 in (None, digest)
 
 
 def earlier_delivery(entry: LedgerEntry) -> Delivery | None:
     """Return the delivery by an earlier run, with the stored receipt, or None if there is no receipt.
 
-    Raise LocalError if the stored bytes are not a receipt.
+    Raise DamagedReceipt like `stored_receipt`.
     """
     receipt = stored_receipt(entry)
     return Delivery(receipt, is_repeated=True, is_stored=True) if receipt else None

@@ -24,6 +24,15 @@ _REASONS = {
     "file is not a database": Message("the file is not a database"),
     "unable to open database file": Message("the file cannot be opened"),
 }
+# What SQLite reports of a file that may well be whole.
+_NOT_DAMAGE = {
+    *(sqlite3.SQLITE_AUTH, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOLFS),
+    *(sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_READONLY),
+}
+# What the module `sqlite3` raises for statements on a damaged file. Besides its own errors, these are a text
+# or a message that is not UTF-8, and sizes that are impossible.
+ERRORS = (sqlite3.Error, UnicodeError, OverflowError, MemoryError)
 
 
 def connect(file: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
@@ -60,6 +69,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
+def read_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block on one state of the file, whatever other processes write meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
 def read_only(file: Path, *, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
     """Open an existing database for reading only. Close it at the end of the block."""
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=busy_timeout_s)
@@ -80,7 +100,16 @@ def execute_script(connection: sqlite3.Connection, script: str) -> None:
             statement = ""
 
 
-def reason(error: sqlite3.Error | OSError) -> Message:
+def is_damage(error: Exception) -> bool:
+    """Return whether an error of a statement means that the file is damaged, or not what docsend wrote."""
+    if isinstance(error, OSError):
+        return False
+    # Errors of Python's own, such as a text that is not UTF-8, have no code.
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF not in _NOT_DAMAGE
+
+
+def reason(error: Exception) -> Message:
     """Return the reason for an error of SQLite or of the file system, as a message."""
     if isinstance(error, OSError):
         return files.reason(error)

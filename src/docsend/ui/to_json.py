@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Receipt
     from docsend.model.required import RequiredDocument
     from docsend.model.submission import Submission
+    from docsend.storage.ledger_repair import Repair
     from docsend.storage.ledger_rows import LedgerEntry
 
 
@@ -128,6 +129,24 @@ def sent_submission(entry: LedgerEntry, received: Receipt | None) -> dict[str, A
             }
             for document in entry.documents
         ],
+    }
+
+
+def repaired_ledger(repair: Repair) -> dict[str, Any]:
+    """Convert what a repair of the ledger kept and lost to the `docsend.repair/1` format."""
+    return {
+        "schema": "docsend.repair/1",
+        "file": str(repair.file),
+        "was_damaged": repair.kept_as is not None,
+        "kept_as": None if repair.kept_as is None else str(repair.kept_as),
+        "submissions": {
+            "kept": repair.submissions,
+            "unconfirmed": repair.unconfirmed,
+            "lost": repair.lost,
+        },
+        "documents": {"kept": repair.documents, "lost": repair.lost_documents},
+        "damaged_receipts": list(repair.damaged_receipts),
+        "key_file_is_usable": repair.key_error is None,
     }
 
 
