@@ -158,6 +158,67 @@ def _old_command_after_new_export(place: Place) -> RunResult:
     return place.send("--reference", "4711")
 
 
+def _sent_anyway_then_first_again(when: str, *more: str) -> Callable[[Place], RunResult]:
+    """Lose a request or a response, send an export anew with `--anyway`, and run the first command again."""
+
+    def run(place: Place) -> RunResult:
+        place.send_failing(when, "--reference", "4711")
+        first = place.world.payslip.read_bytes()
+        place.export_anew()
+        assert place.send("--reference", "4711", "--anyway").exit_code == 0
+        place.world.payslip.write_bytes(first)
+        return place.send("--reference", "4711", *more)
+
+    return run
+
+
+def _withdrawn_and_sent_all_the_same(place: Place) -> RunResult:
+    assert _old_command_after_new_export(place).exit_code == 5
+    return [place.send("--reference", "4711", "--occurrence", "2", "--anyway") for _ in range(2)][-1]
+
+
+def _both_unfinished(when: str, which: str) -> Callable[[Place], RunResult]:
+    """Leave two exports unfinished in a ledger of docsend 0.1.0, and run one of their commands again."""
+
+    def run(place: Place) -> RunResult:
+        exports = {"first": place.world.payslip.read_bytes()}
+        place.send_failing("before", "--reference", "4711")
+        place.export_anew()
+        exports["second"] = place.world.payslip.read_bytes()
+        place.send_failing(when, "--reference", "4711", "--anyway")
+        old_ledgers.rewrite_as(place.world.home / "ledger.sqlite3", 3)
+        place.world.payslip.write_bytes(exports[which])
+        return place.send("--reference", "4711")
+
+    return run
+
+
+def _batch_row_unfinished(*more: str) -> Callable[[Place], RunResult]:
+    """Leave a row unfinished, send an export anew with `--anyway`, and send the batch of the first again."""
+
+    def run(place: Place) -> RunResult:
+        row = bad_manifests.good(1, documents="1.pdf")
+        place.failing = "before"
+        assert place.send_batch(row).exit_code == 7
+        place.failing = None
+        first = (place.world.folder / "1.pdf").read_bytes()
+        place.export_batch_anew()
+        assert place.send_batch(row, more=("--anyway",)).exit_code == 0
+        (place.world.folder / "1.pdf").write_bytes(first)
+        return place.send_batch(row, more=more)
+
+    return run
+
+
+def _resumed(place: Place) -> RunResult:
+    """Leave a declared submission unfinished, send an export anew with `--anyway`, and resume."""
+    lab.store_catalog(lab.environment(place.world.home.parent), place.url, None)
+    place.send_failing("after", "--reference", "4711")
+    place.export_anew()
+    assert place.send("--reference", "4711", "--anyway").exit_code == 0
+    return place.world.run("receipts", "resume", "--service", place.url)
+
+
 def _exported_anew_unreachable(place: Place) -> RunResult:
     place.send_failing("before", "--reference", "4711")
     place.export_anew()
@@ -392,6 +453,42 @@ SITUATIONS = (
         ("withdrawn",),
     ),
     Situation(
+        "the same, with `--occurrence 2 --anyway`, several times",
+        "sends it once",
+        _withdrawn_and_sent_all_the_same,
+        0,
+        2,
+    ),
+    Situation(
+        "a request was lost, then an export anew was sent with `--anyway`, then the first again",
+        "withdraws the first at the service, and refuses it: `reference-received-before`",
+        _sent_anyway_then_first_again("before"),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "the same, and the first had been received",
+        "keeps its receipt",
+        _sent_anyway_then_first_again("after"),
+        0,
+        2,
+    ),
+    Situation(
+        "the same, with `--anyway`, and the first had not been received",
+        "sends",
+        _sent_anyway_then_first_again("before", "--anyway"),
+        0,
+        2,
+    ),
+    Situation(
+        "`receipts resume`, and the same reference was received since",
+        "does not finish it: the ledger does not tell whether both are meant",
+        _resumed,
+        6,
+        1,
+    ),
+    Situation(
         "exported anew, and the service cannot be asked",
         "sends nothing, and says to run the command again",
         _exported_anew_unreachable,
@@ -514,6 +611,22 @@ SITUATIONS = (
         ("reference-received-before",) * 3,
     ),
     Situation(
+        "a batch whose row is unfinished, and an export anew of it was sent with `--anyway`",
+        "withdraws the row at the service, and refuses it: `reference-received-before`",
+        _batch_row_unfinished(),
+        9,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "the same, with `--dry-run`",
+        "shows this error",
+        _batch_row_unfinished("--dry-run"),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
         "two rows with the same reference for the same person",
         "sends nothing",
         _batch(_GOOD[0], bad_manifests.good(1, documents="2.pdf")),
@@ -566,6 +679,22 @@ SITUATIONS = (
         0,
         2,
         ("perhaps-received-before",),
+    ),
+    Situation(
+        "docsend 0.1.0 left two exports unfinished; the second was not received and its command runs",
+        _FENCED,
+        _both_unfinished("before", "second"),
+        0,
+        1,
+        ("earlier-withdrawn",),
+    ),
+    Situation(
+        "the same, and the second was received, and the command of the first runs",
+        "keeps the receipt of the second, withdraws the first and refuses it: `reference-received-before`",
+        _both_unfinished("after", "first"),
+        3,
+        1,
+        ("reference-received-before",),
     ),
     Situation(
         "the ledger's key file is missing", "sends nothing", _without_key_file, 8, 1, ("local-failure",)

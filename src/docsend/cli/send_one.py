@@ -223,6 +223,10 @@ def _deliver(
         context.streams.say_problems(error.problems)
         if not _confirm(context, Message("send it all the same? (y to send, n to cancel)")):
             raise Interrupted(Message("nothing was sent")) from None
+        known = ledger.find(service, checked.key)
+        if known is not None and known.state == "withdrawn":
+            # An earlier run had left it unfinished. Its key can never be received any more.
+            checked = checked.with_occurrence(repetition.next_occurrence(checked, service, ledger))
         return checked, deliver.deliver(checked, service, ledger, open_client, anyway=True)
     if delivery.is_repeated:
         following = repetition.next_occurrence(checked, service, ledger)

@@ -52,9 +52,11 @@ class NotPlanned(NamedTuple):
 
     `earlier` are the earlier submissions that are the same. `lower_occurrence` is an occurrence of the same
     content that must be received first, and `lower_entry` its entry, or None if the ledger has none.
+    `unfinished` is the entry of the submission itself, if an earlier run did not finish it.
     """
 
     earlier: tuple[EarlierSubmission, ...] = ()
+    unfinished: LedgerEntry | None = None
     lower_occurrence: int | None = None
     lower_entry: LedgerEntry | None = None
 
@@ -74,6 +76,47 @@ def find(
             if each.same == "content" or not _has_same_documents(entry, checked):
                 found[entry.key] = each._replace(entry=entry)
     return sorted(found.values(), key=lambda each: each.entry.planned_at)
+
+
+def find_same(connection: sqlite3.Connection, entry: LedgerEntry) -> LedgerEntry | None:
+    """Return another entry that is the same as this one, or may be, as far as the ledger alone can tell.
+
+    An entry of version 0.1.0 does not tell who it is for. So it may be the same as each entry with the same
+    reference or the same documents. A received entry is preferred. Other occurrences do not count.
+    """
+    row = connection.execute(
+        "SELECT reference_digest, content_digest FROM submission WHERE service = ? AND key = ?",
+        (entry.service, entry.key),
+    ).fetchone()
+    reference, content = row or (None, None)
+    documents = entry.documents_sha256
+    # If both have digests, these decide. Otherwise only the values that are in the ledger can be compared.
+    about = "destination IS ? AND subject IS ? AND type IS ?"
+    undecided = about if content is None else f"content_digest IS NULL AND {about}"
+    values = (entry.to, entry.subject, entry.type)
+    queries: list[tuple[str, tuple[object, ...]]] = [
+        ("content_digest = ? AND occurrence = ?", (content, entry.occurrence)),
+        ("reference_digest = ? AND documents_sha256 IS NOT ?", (reference, documents)),
+        (
+            f"documents_sha256 = ? AND required IS ? AND occurrence = ? AND {undecided}",
+            (documents, entry.required, entry.occurrence, *values),
+        ),
+        (
+            f"reference = ? AND documents_sha256 IS NOT ? AND {undecided}",
+            (entry.reference, documents, *values),
+        ),
+    ]
+    found = [
+        other
+        for condition, parameters in queries
+        for other in ledger_rows.select(
+            connection,
+            f"WHERE service = ? AND {condition} AND key != ? AND {_COUNTS}"
+            " ORDER BY state != 'received', planned_at LIMIT 1",
+            *(entry.service, *parameters, entry.key),
+        )
+    ]
+    return min(found, key=lambda other: other.state != "received", default=None)
 
 
 def missing_occurrence(

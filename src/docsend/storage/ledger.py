@@ -158,17 +158,23 @@ class Ledger:
             return entries[0] if entries else None
 
     def find_earlier(self, service: str, checked: CheckedSubmission) -> list[EarlierSubmission]:
-        """Return the earlier submissions that people would call the same as a new one (see `earlier.find`).
+        """Return the earlier submissions that people would call the same as this one (see `earlier.find`).
 
-        Return [] if the key is known: then nothing new is recorded.
+        Return [] if this one was received or withdrawn itself.
         """
         self._flush_pending()
         with self._local_errors(), self._lock:
             key = self._identity_key(self._connection)
             known = self._select("WHERE service = ? AND key = ?", service, checked.key)
-            if known and known[0].state != "refused":
+            if known and known[0].state in ("received", "withdrawn"):
                 return []
             return earlier.find(self._connection, service, checked, key)
+
+    def find_same(self, entry: LedgerEntry) -> LedgerEntry | None:
+        """Return another entry that is the same as this one, or may be (see `earlier.find_same`)."""
+        self._flush_pending()
+        with self._local_errors(), self._lock:
+            return earlier.find_same(self._connection, entry)
 
     def find_received(self, service: str, digests: Sequence[IdentityDigests]) -> dict[bytes, list[str]]:
         """Return the keys of received submissions that have one of these digests, by digest."""
@@ -218,8 +224,10 @@ class Ledger:
         or withdrawn one is final, and an unfinished one is continued. The returned entry has no documents,
         because the caller has them.
 
-        A new or refused submission is not recorded if people would call it the same as an earlier one, unless
-        `anyway` is true, or if a lower occurrence has to be received first. The return value then says why.
+        A submission is not recorded if people would call it the same as an earlier one, unless `anyway` is
+        true. This includes an unfinished one: since it was recorded, the other may have been received. A new
+        one is not recorded either if a lower occurrence has to be received first. The return value then says
+        why.
         """
         return self.record_plans(service, [checked], anyway=anyway)[0]
 
@@ -359,16 +367,19 @@ class Ledger:
         anyway: bool,
     ) -> LedgerEntry | NotPlanned:
         """Record a submission, unless it is the same as an earlier one. See `record_plan`."""
-        known = self._select("WHERE service = ? AND key = ?", service, checked.key)
-        if known and known[0].state != "refused":
+        known = next(iter(self._select("WHERE service = ? AND key = ?", service, checked.key)), None)
+        if known is not None and known.state == "received":
             return self._insert_plan(connection, service, checked, now)
-        if missing := earlier.missing_occurrence(connection, service, checked):
+        unfinished = known if known is not None and known.state != "refused" else None
+        if unfinished is None and (missing := earlier.missing_occurrence(connection, service, checked)):
             return missing
         found = [] if anyway else earlier.find(connection, service, checked, self._identity_key(connection))
-        if certain := tuple(each for each in found if each.is_certain):
-            return NotPlanned(certain)
+        certain = tuple(each for each in found if each.is_certain)
+        if certain and not (known is not None and known.state == "withdrawn"):
+            return NotPlanned(certain, unfinished=unfinished)
         return self._insert_plan(connection, service, checked, now)._replace(
-            perhaps_same=tuple(each.entry for each in found)
+            received_instead=tuple(each.entry for each in certain if each.is_received),
+            perhaps_same=() if unfinished else tuple(each.entry for each in found),
         )
 
     def _insert_plan(

@@ -64,7 +64,8 @@ class LedgerEntry(NamedTuple):
     who the submission is for. `is_newly_planned` is true if the call that returned this entry has just set
     its state to `planned`, for the first time or again after a refusal. In that case, no earlier attempt can
     have been received. `perhaps_same` are entries without digests that may be the same submission for the
-    same person.
+    same person. `received_instead` are received entries that people would call the same as this one, if this
+    one was withdrawn.
     """
 
     service: str
@@ -88,6 +89,7 @@ class LedgerEntry(NamedTuple):
     has_digests: bool = True
     is_newly_planned: bool = False
     perhaps_same: tuple[LedgerEntry, ...] = ()
+    received_instead: tuple[LedgerEntry, ...] = ()
 
     def as_planned_submission(self) -> PlannedSubmission:
         """Return what `resume` needs to finish the submission, once the service has its declaration."""
