@@ -336,6 +336,22 @@ def test_an_old_entry_of_another_person_is_a_doubt_and_no_error(run, shared_sand
     assert (other.code, other.problems) == (0, ["perhaps-received-before"])
 
 
+def test_however_many_old_entries_have_the_reference_of_the_month_each_is_recognized(
+    run, shared_sandbox, payslip, home
+) -> None:
+    file = home / "docsend" / "ledger.sqlite3"
+    send = ("send", payslip, *SEND, "--service", shared_sandbox.url, *REFERENCE, "--json")
+    assert run(*send).code == 0
+    old_ledgers.rewrite_as(file, 3)
+    old_ledgers.add_others(file, 1_500)
+    export_anew(payslip)
+    assert run(*send).problems == ["reference-received-before"]
+    renamed = payslip.rename(payslip.with_name("another-name.pdf"))
+    assert run("send", renamed, *send[2:]).problems == ["reference-received-before"]
+    new = run("send", renamed, *ABOUT, "--id", "000000026", *send[len(SEND) + 2 :])
+    assert (new.code, new.problems) == (0, ["perhaps-received-before"]), "one warning, however many"
+
+
 def test_the_documents_of_an_old_entry_are_recognized_under_another_name(
     run, shared_sandbox, payslip, home
 ) -> None:

@@ -45,6 +45,7 @@ from docsend.storage import (
 from docsend.storage.earlier import NotPlanned
 from docsend.storage.ledger_rows import DamagedRow
 from docsend.storage.ledger_transitions import Transition
+from docsend.storage.old_entries import OldEntries, OldMatches
 
 if TYPE_CHECKING:
     import sqlite3
@@ -86,6 +87,7 @@ class Ledger:
         # Transitions to write with the next commit, by service and key.
         self._pending: dict[tuple[str, str], Transition] = {}
         self._loaded_key: IdentityKey | None = None
+        self._loaded_old: dict[str, OldEntries] = {}
         self._on_close = contextlib.ExitStack()
         with self._local_errors(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
@@ -168,7 +170,8 @@ class Ledger:
             known = self._select("WHERE service = ? AND key = ?", service, checked.key)
             if known and known[0].state in ("received", "withdrawn"):
                 return []
-            return earlier.find(self._connection, service, checked, key)
+            old = self._old_entries(service).find(checked)
+            return earlier.find(self._connection, service, checked, key, old)
 
     def find_same(self, entry: LedgerEntry) -> LedgerEntry | None:
         """Return another entry that is the same as this one, or may be (see `earlier.find_same`)."""
@@ -241,9 +244,16 @@ class Ledger:
         if not checked:
             return []
         now = self._timestamp()
+        olds = [OldMatches()] * len(checked)
+        if not anyway:
+            # Before the transaction, because comparing many entries takes a while.
+            with self._local_errors(), self._lock:
+                entries = self._old_entries(service)
+            olds = list(map(entries.find, checked))
         return self._write(
             lambda connection: [
-                self._plan(connection, service, submission, now, anyway=anyway) for submission in checked
+                self._plan(connection, service, submission, now, old, anyway=anyway)
+                for submission, old in zip(checked, olds, strict=True)
             ]
         )
 
@@ -363,6 +373,7 @@ class Ledger:
         service: str,
         checked: CheckedSubmission,
         now: str,
+        old: OldMatches,
         *,
         anyway: bool,
     ) -> LedgerEntry | NotPlanned:
@@ -373,7 +384,8 @@ class Ledger:
         unfinished = known if known is not None and known.state != "refused" else None
         if unfinished is None and (missing := earlier.missing_occurrence(connection, service, checked)):
             return missing
-        found = [] if anyway else earlier.find(connection, service, checked, self._identity_key(connection))
+        key = self._identity_key(connection)
+        found = [] if anyway else earlier.find(connection, service, checked, key, old)
         certain = tuple(each for each in found if each.is_certain)
         if certain and not (known is not None and known.state == "withdrawn"):
             return NotPlanned(certain, unfinished=unfinished)
@@ -413,6 +425,12 @@ class Ledger:
             fingerprint = ledger_schema.read_fingerprint(connection)
             self._loaded_key = identity_key.load(self._file, fingerprint)
         return self._loaded_key
+
+    def _old_entries(self, service: str) -> OldEntries:
+        """Return the entries of version 0.1.0 for a service, read once."""
+        if service not in self._loaded_old:
+            self._loaded_old[service] = OldEntries(self._connection, service)
+        return self._loaded_old[service]
 
     def _apply(self, transitions: Sequence[Transition]) -> list[str]:
         """Apply transitions durably. Return the keys of the submissions whose stored state forbids them."""

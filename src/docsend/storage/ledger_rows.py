@@ -35,6 +35,8 @@ SUBMISSION_COLUMNS = (
 DOCUMENT_COLUMNS = ("service", "key", "position", "path", "name", "bytes", "sha256")
 # The columns of a submission's checksum. The receipt is covered by `receipt_sha256`.
 CHECKED_COLUMNS = tuple(column for column in SUBMISSION_COLUMNS if column != "receipt")
+# Condition for a submission that was received, or may still be.
+COUNTS = "state IN ('planned', 'open', 'sending', 'received')"
 _ENTRY_COLUMNS = SUBMISSION_COLUMNS[: SUBMISSION_COLUMNS.index("changed_at") + 1]
 
 
