@@ -140,6 +140,17 @@ def _exported_anew(*more: str, times: int = 1) -> Callable[[Place], RunResult]:
     return run
 
 
+def _exported_anew_looking_alike(place: Place) -> RunResult:
+    """Export anew under references that people would call the same, one after another."""
+    place.send("--reference", "A-47 11")
+    results = []
+    for reference in _ALIKE:
+        place.export_anew()
+        results.append(place.send("--reference", reference))
+    assert {result.exit_code for result in results} == {3}, results
+    return results[-1]
+
+
 def _exported_anew_after_failure(when: str) -> Callable[[Place], RunResult]:
     def run(place: Place) -> RunResult:
         place.send_failing(when, "--reference", "4711")
@@ -369,6 +380,13 @@ def _without_key_file(place: Place) -> RunResult:
     return place.send("--reference", "another")
 
 
+# The reference `A-47 11` as people might write it, or a program might export it.
+_ALIKE = (
+    *("a-47 11", "A-47  11", "A-47\N{NO-BREAK SPACE}11", "\N{RIGHT-TO-LEFT MARK}A-47 11"),
+    *("A-47 11\N{RIGHT-TO-LEFT MARK}", "A-4\N{ZERO WIDTH SPACE}7 11", "A-47 11\N{ZERO WIDTH JOINER}"),
+    *("\N{FULLWIDTH LATIN CAPITAL LETTER A}-\N{FULLWIDTH DIGIT FOUR}7 11", "A\N{EN DASH}47 11"),
+    *("A\N{NON-BREAKING HYPHEN}47 11", "A-47\N{IDEOGRAPHIC SPACE}11", "A-47 11\N{VARIATION SELECTOR-16}"),
+)
 _GOOD = [bad_manifests.good(n, documents=f"{n}.pdf") for n in (1, 2, 3)]
 _REFUSED_REFERENCE = "refuses: `reference-received-before`, with the number and the date of the receipt"
 _REFUSED_CONTENT = "refuses: `content-received-before`, with the number and the date of the receipt"
@@ -427,6 +445,14 @@ SITUATIONS = (
     Situation("the same, with `--anyway`", "sends", _exported_anew("--anyway"), 0, 2),
     Situation(
         "the same, with `--anyway`, several times", "sends it once", _exported_anew("--anyway", times=3), 0, 2
+    ),
+    Situation(
+        "exported anew, and the reference differs in blanks, dashes, upper case or invisible marks",
+        _REFUSED_REFERENCE,
+        _exported_anew_looking_alike,
+        3,
+        1,
+        ("reference-received-before",),
     ),
     Situation(
         "exported anew, after the request was lost",
@@ -635,7 +661,18 @@ SITUATIONS = (
         ("reference-in-two-rows",),
     ),
     Situation(
-        "the same, and the rows are in different shares",
+        "the same, and the references differ in blanks or upper case",
+        "sends nothing",
+        _batch(
+            bad_manifests.good(1, documents="1.pdf", reference="a b"),
+            bad_manifests.good(1, documents="2.pdf", reference="A  B"),
+        ),
+        3,
+        0,
+        ("reference-in-two-rows",),
+    ),
+    Situation(
+        "two rows with the same reference, and the rows are in different shares",
         "sends nothing, in either share",
         _rows_in_two_shares,
         3,

@@ -18,6 +18,7 @@ from docsend.delivery import processes
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
+from docsend.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -167,7 +168,10 @@ def _reference_group(batch: Batch, row: Row) -> int | None:
     if batch.anyway or row.submission.occurrence not in _FIRST or not row.is_readable:
         return None
     group = submission_rules.reference_group(row.submission, batch.catalog)
-    return None if group is None else _number(*group)
+    if group is None:
+        return None
+    *about, reference = group
+    return _number(*about, fold(reference or ""))
 
 
 def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int | None]:
@@ -179,7 +183,7 @@ def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int |
     about = (checked.to, checked.subject, checked.type, *person)
     documents = sorted([document.sha256 for document in checked.documents])
     return (
-        _number(*about, checked.reference) if checked.reference else None,
+        _number(*about, fold(checked.reference)) if checked.reference else None,
         _number(*about, checked.required, *documents),
     )
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.model import fields
 from docsend.model.canonical import canonicalize
 from docsend.storage import identity_key, ledger_rows
+from docsend.text import fold
 
 if TYPE_CHECKING:
     import sqlite3
@@ -111,7 +112,7 @@ class OldEntries:
         about = (entry.to, entry.subject, entry.type)
         groups: list[tuple[object, ...]] = [("content", *about, entry.required, entry.documents_sha256)]
         if entry.reference:
-            groups.append(("reference", *about, entry.reference))
+            groups.append(("reference", *about, fold(entry.reference)))
         for group in groups:
             self._groups.setdefault(group, []).append(old)
 
@@ -123,7 +124,7 @@ class OldEntries:
         yield from with_documents
         if checked.reference:
             keys = {entry.key for entry in with_documents}
-            for entry in self._groups.get(("reference", *about, checked.reference), []):
+            for entry in self._groups.get(("reference", *about, fold(checked.reference)), []):
                 if entry.key not in keys:
                     yield entry
 
