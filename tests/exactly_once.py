@@ -304,13 +304,26 @@ def _employer(place: Place) -> RunResult:
     return place.world.run(*send, "--service", place.url)
 
 
-def _personal(place: Place) -> RunResult:
+def _personal(*more: str) -> Callable[[Place], RunResult]:
+    def run(place: Place) -> RunResult:
+        place.world.set_account("1002", "fictional-clear")
+        options = bad_manifests_options(("--to", "personal"))
+        del options[options.index("--id") : options.index("--id") + 2]
+        assert place.world.run("send", place.world.payslip, *options, "--service", place.url).exit_code == 0
+        place.export_anew()
+        return place.world.run("send", place.world.payslip, *options, "--service", place.url, *more)
+
+    return run
+
+
+def _personal_batch(place: Place) -> RunResult:
+    """Send a personal row, export it anew, and check the batch."""
     place.world.set_account("1002", "fictional-clear")
-    options = bad_manifests_options(("--to", "personal"))
-    del options[options.index("--id") : options.index("--id") + 2]
-    assert place.world.run("send", place.world.payslip, *options, "--service", place.url).exit_code == 0
-    place.export_anew()
-    return place.world.run("send", place.world.payslip, *options, "--service", place.url)
+    row = "personal,unemployment,employer,payslips,4711,1.pdf"
+    head = "to,subject,category,type,reference,documents"
+    assert place.send_batch(row, head=head).exit_code == 0
+    place.export_batch_anew()
+    return place.send_batch(row, head=head, more=("--dry-run",))
 
 
 def _batch(*rows: str, more: tuple[str, ...] = (), times: int = 1) -> Callable[[Place], RunResult]:
@@ -327,6 +340,15 @@ def _batch_exported_anew(*more: str, sent: int = 3) -> Callable[[Place], RunResu
         return place.send_batch(*rows, more=more)
 
     return run
+
+
+def _batch_with_occurrences(place: Place) -> RunResult:
+    head = f"{bad_manifests.HEAD},occurrence"
+    rows = [bad_manifests.good(n, documents=f"{n}.pdf") for n in (1, 2)]
+    assert place.send_batch(*(f"{row},{n}" for row in rows for n in (1, 2)), head=head).exit_code == 0
+    place.export_batch_anew()
+    (place.world.folder / "1.pdf").write_bytes(samples.pdf(1))
+    return place.send_batch(f"{rows[0]},3", f"{rows[1]},2", head=head, more=("--dry-run",))
 
 
 def _batch_exported_anew_after_failure(when: str) -> Callable[[Place], RunResult]:
@@ -372,6 +394,14 @@ def _old_ledger(*first: str) -> Callable[[Place], RunResult]:
         return place.send("--reference", "4711")
 
     return run
+
+
+def _old_batch(place: Place) -> RunResult:
+    rows = [bad_manifests.good(n, documents=f"{n}.pdf") for n in (1, 2, 3)]
+    assert place.send_batch(*rows).exit_code == 0
+    old_ledgers.rewrite_as(place.world.home / "ledger.sqlite3", 3)
+    place.export_batch_anew()
+    return place.send_batch(*rows, more=("--dry-run",))
 
 
 def _without_key_file(place: Place) -> RunResult:
@@ -550,7 +580,15 @@ SITUATIONS = (
     Situation(
         "exported anew for the signed-in person",
         _REFUSED_REFERENCE,
-        _personal,
+        _personal(),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "the same, with `--dry-run`",
+        "shows this error",
+        _personal("--dry-run"),
         3,
         1,
         ("reference-received-before",),
@@ -612,6 +650,22 @@ SITUATIONS = (
         ("reference-received-before",) * 3,
     ),
     Situation("the same, with `--anyway`", "sends", _batch_exported_anew("--anyway"), 0, 6),
+    Situation(
+        "a batch for the signed-in person exported anew, with `--dry-run`",
+        "shows this error",
+        _personal_batch,
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "a batch with higher occurrences, of which one row was exported anew, with `--dry-run`",
+        "shows the error of that row",
+        _batch_with_occurrences,
+        3,
+        4,
+        ("reference-received-before",),
+    ),
     Situation(
         "a batch of which one row was received, exported anew",
         "refuses that row and sends the others",
@@ -710,7 +764,15 @@ SITUATIONS = (
         ("reference-received-before",),
     ),
     Situation(
-        "the same, and the remark has changed since",
+        "a batch exported anew, and docsend 0.1.0 had sent the first, with `--dry-run`",
+        "shows each of these errors",
+        _old_batch,
+        3,
+        3,
+        ("reference-received-before",) * 3,
+    ),
+    Situation(
+        "exported anew, docsend 0.1.0 had sent the first, and the remark has changed since",
         "cannot tell whether it is for the same person: warns and sends",
         _old_ledger("--remark", "first"),
         0,

@@ -246,6 +246,21 @@ def test_a_dry_run_reports_what_would_be_refused_and_creates_no_ledger(run, sand
     assert states(run) == ["received"]
 
 
+def test_a_dry_run_says_what_it_cannot_compare_because_no_account_is_known(
+    run, sandbox, payslip, monkeypatch
+) -> None:
+    check = ("send", payslip, *PERSONAL, *REFERENCE, "--service", sandbox.url, "--dry-run")
+    assert "not compared" not in run(*check).err, "there is no ledger"
+    assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
+    single = run(*check)
+    assert (single.code, "1 personal submission was not compared" in single.err) == (0, True)
+    line = f"personal,unemployment,employer,payslips,4711,{payslip.name}"
+    head = "to,subject,category,type,reference,documents"
+    manifest = samples.write(payslip.parent, "batch.csv", rows(line, head=head).encode())
+    batch = run("send", "--batch", manifest, "--service", sandbox.url, "--dry-run")
+    assert (batch.code, "1 personal submission was not compared" in batch.err) == (0, True)
+
+
 # -- batches ------------------------------------------------------------------------------------------------
 
 

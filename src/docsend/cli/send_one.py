@@ -141,8 +141,14 @@ def _refuse_received(
 ) -> None:
     """In a dry run, raise typer.Exit if the ledger alone shows that the submission would be refused."""
     endpoint = context.settings.endpoint
-    if endpoint is None or not checked.has_key or not context.settings.ledger_file.exists():
+    if endpoint is None or not context.settings.ledger_file.exists():
         return
+    if not checked.has_key:
+        code = context.find_account_code()
+        if code is None:
+            context.say_not_compared(1)
+            return
+        checked = checked.with_account(code)
     from docsend.delivery import repetition
 
     try:

@@ -172,7 +172,8 @@ class Batch(NamedTuple):
     """A manifest, and everything needed to check its rows. If `share` is None, the batch is all rows.
 
     With `anyway`, rows may repeat each other, or earlier submissions, as people mean it (see `repetition`).
-    `identity_key` is the key of the ledger's digests, or None if no ledger needs to be compared.
+    `identity_key` is the key of the ledger's digests, or None if no ledger needs to be compared. If
+    `has_old_entries` is true, digests do not suffice for that.
     """
 
     manifest: Manifest
@@ -183,6 +184,7 @@ class Batch(NamedTuple):
     account: str | None = None
     anyway: bool = False
     identity_key: IdentityKey | None = None
+    has_old_entries: bool = False
 
     def read_rows(self) -> Iterator[Row]:
         """Return the rows of the batch's share, without their documents."""

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import submission_rules
@@ -100,6 +101,10 @@ def run_preflight(
             if known is not None:
                 digests = {each.row: (each.key, each.digests) for each in summaries if each.digests}
                 result.repetitions.update(known.problems(digests))
+                for each in summaries:
+                    repetition = known.find_problem(each.submission) if each.submission else None
+                    if repetition is not None:
+                        result.repetitions[each.row] = replace(repetition, row=each.row)
     for row in result.faulty:
         result.repetitions.pop(row, None)
     return result
@@ -110,8 +115,8 @@ class _RowSummary(NamedTuple):
 
     `documents` contains (digest, name) pairs. Two rows with the same `reference_group` have the same
     reference, person, destination, subject and type. Two rows with the same `content_group` have the same
-    documents instead of the reference. Of a row in another share, only the `reference_group` is known. `key`
-    and `digests` are known if the rows are compared with a ledger.
+    documents instead of the reference. Of a row in another share, only the `reference_group` is known. If the
+    rows are compared with a ledger, `key` and `digests` are known, or `submission` if these do not suffice.
     """
 
     row: int
@@ -125,6 +130,7 @@ class _RowSummary(NamedTuple):
     is_in_share: bool = True
     key: str = ""
     digests: IdentityDigests | None = None
+    submission: CheckedSubmission | None = None
 
 
 def _check_chunk(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
@@ -154,9 +160,11 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
         needs_account,
         *_groups(batch, submission),
     )
-    # The account of a personal submission is not known yet.
-    if batch.identity_key is None or submission.occurrence > 1 or not submission.has_key:
+    if batch.identity_key is None:
         return summary
+    # The account of a personal submission is not known yet. A lower occurrence has the same digests.
+    if batch.has_old_entries or submission.occurrence > 1 or not submission.has_key:
+        return summary._replace(submission=submission)
     return summary._replace(key=submission.key, digests=batch.identity_key.digests(submission))
 
 

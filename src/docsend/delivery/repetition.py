@@ -10,6 +10,7 @@ A higher occurrence of the same content is refused until every lower one was rec
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from docsend.storage import receipts
 from docsend.storage.earlier import EarlierSubmission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
@@ -45,9 +46,30 @@ def refuse_received(earlier: Iterable[EarlierSubmission]) -> None:
 class ReceivedBefore:
     """What the ledger tells about the rows of a batch before any of them is sent."""
 
-    def __init__(self, ledger: Ledger, service: str) -> None:
+    def __init__(self, ledger: Ledger, service: str, account: Callable[[], str | None]) -> None:
+        """Use this ledger. `account` returns the account of personal submissions, or None if none is known.
+
+        It is called only if there is such a submission.
+        """
         self._ledger = ledger
         self._service = service
+        self._account = functools.cache(account)
+        self.unknown_count = 0  # personal submissions of which the account is not known
+
+    def find_problem(self, checked: CheckedSubmission) -> Problem | None:
+        """Return the error of a submission that repeats what was received, or None."""
+        if not checked.has_key:
+            account = self._account()
+            if account is None:
+                self.unknown_count += 1
+                return None
+            checked = checked.with_account(account)
+        received = [
+            each
+            for each in self._ledger.find_earlier(self._service, checked)
+            if each.is_certain and each.is_received
+        ]
+        return _problem(received[0]) if received else None
 
     def problems(self, rows: Mapping[int, tuple[str, IdentityDigests]]) -> dict[int, Problem]:
         """Return the errors of rows that repeat what was received, by row.

@@ -179,6 +179,11 @@ class Ledger:
         with self._local_errors(), self._lock:
             return earlier.find_same(self._connection, entry)
 
+    def has_old_entries(self, service: str) -> bool:
+        """Return whether version 0.1.0 recorded submissions to a service that still count."""
+        with self._local_errors(), self._lock:
+            return bool(self._old_entries(service))
+
     def find_received(self, service: str, digests: Sequence[IdentityDigests]) -> dict[bytes, list[str]]:
         """Return the keys of received submissions that have one of these digests, by digest."""
         with self._local_errors(), self._lock:

@@ -71,6 +71,10 @@ class OldEntries:
         ):
             self._add(ledger_rows.with_documents(connection, row))
 
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self._groups)
+
     def find(self, checked: CheckedSubmission) -> OldMatches:
         """Return the old entries that resemble a new submission."""
         if not self._groups:
