@@ -41,7 +41,8 @@ class Place:
         self.url = world.start_relay(self._intercept)
 
     def _intercept(self, request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
-        return doubles.Reply(503) if request.method in ("PUT", "POST") and phase == self.failing else None
+        is_sending = request.method in ("PUT", "POST") and "/submissions/" in request.path
+        return doubles.Reply(503) if is_sending and phase == self.failing else None
 
     def send(self, *more: str | Path, file: Path | None = None) -> RunResult:
         if file is not None:
@@ -326,6 +327,22 @@ def _personal_batch(place: Place) -> RunResult:
     return place.send_batch(row, head=head, more=("--dry-run",))
 
 
+def _required(when: str | None, *, is_anew: bool = True) -> Callable[[Place], RunResult]:
+    """Upload a required document while requests fail, export it anew, and upload it again."""
+
+    def run(place: Place) -> RunResult:
+        place.world.set_account("1001", "fictional-pending")
+        upload = ("required", "upload", "R-4711", place.world.payslip, "--service", place.url)
+        place.failing = when
+        assert place.world.run(*upload).exit_code == (6 if when else 0)
+        place.failing = None
+        if is_anew:
+            place.export_anew()
+        return place.world.run(*upload)
+
+    return run
+
+
 def _batch(*rows: str, more: tuple[str, ...] = (), times: int = 1) -> Callable[[Place], RunResult]:
     return lambda place: [place.send_batch(*rows, more=more) for _ in range(times)][-1]
 
@@ -589,6 +606,37 @@ SITUATIONS = (
         "the same, with `--dry-run`",
         "shows this error",
         _personal("--dry-run"),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "a required document, uploaded again",
+        "shows the receipt",
+        _required(None, is_anew=False),
+        0,
+        1,
+    ),
+    Situation(
+        "a required document exported anew, and the first was received",
+        "refuses: `reference-received-before`, because the id of the required document is the same",
+        _required(None),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "a required document exported anew, after the request was lost",
+        _FENCED,
+        _required("before"),
+        0,
+        1,
+        ("earlier-withdrawn",),
+    ),
+    Situation(
+        "a required document exported anew, after the response was lost",
+        f"{_KEPT}`reference-received-before`",
+        _required("after"),
         3,
         1,
         ("reference-received-before",),

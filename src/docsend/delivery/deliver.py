@@ -305,6 +305,8 @@ def _check_requirement(
     problem = required.find_problem(checked)
     # Query the ledger again first: another process may have declared the submission in the meantime.
     if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
+        # An earlier one that is unfinished may have met the requirement.
+        repetition.ask_about(ledger.find_earlier(service.name, checked), service, ledger)
         raise InvalidSubmission.from_problems([problem])
 
 
