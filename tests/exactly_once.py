@@ -38,11 +38,12 @@ class Place:
     def __init__(self, world: World) -> None:
         self.world = world
         self.failing: str | None = None  # "before" or "after" the service acts
+        self.failure = doubles.Reply(503)
         self.url = world.start_relay(self._intercept)
 
     def _intercept(self, request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
         is_sending = request.method in ("PUT", "POST") and "/submissions/" in request.path
-        return doubles.Reply(503) if is_sending and phase == self.failing else None
+        return self.failure if is_sending and phase == self.failing else None
 
     def send(self, *more: str | Path, file: Path | None = None) -> RunResult:
         if file is not None:
@@ -104,6 +105,15 @@ def _after_failure(when: str) -> Callable[[Place], RunResult]:
         return place.send()
 
     return run
+
+
+def _blocked_by_proxy(place: Place) -> RunResult:
+    """Send while a proxy answers with an error page, after the service has acted."""
+    place.failing = "after"
+    place.failure = doubles.Reply(
+        413, b"<html>too large</html>", {"Content-Type": "text/html"}, echoes_id=False
+    )
+    return place.send()
 
 
 def _without_ledger(place: Place) -> RunResult:
@@ -388,8 +398,9 @@ def _same_file_for_another(place: Place) -> RunResult:
 
 def _rows_in_two_shares(place: Place) -> RunResult:
     """Send two shares of a manifest, each with one of two rows that have the same reference."""
-    rows = (_GOOD[0], bad_manifests.good(1, documents="3.pdf"))
-    shares = [place.send_batch(*rows, more=("--shard", f"{number}/2")) for number in (1, 2)]
+    rows = (f"{_GOOD[0]},", f"{bad_manifests.good(1, documents='3.pdf')},01")
+    head = f"{bad_manifests.HEAD},occurrence"
+    shares = [place.send_batch(*rows, head=head, more=("--shard", f"{number}/2")) for number in (1, 2)]
     assert [len(share.problems) for share in shares] == [1, 1], "each share has one of the rows"
     assert shares[0].exit_code == shares[1].exit_code
     return shares[0]
@@ -452,6 +463,13 @@ SITUATIONS = (
         "the same command again, after the response was lost",
         "fetches the receipt",
         _after_failure("after"),
+        0,
+        1,
+    ),
+    Situation(
+        "a proxy answers with a page that refuses the size, after the service has received everything",
+        "asks the service, and keeps the receipt",
+        _blocked_by_proxy,
         0,
         1,
     ),

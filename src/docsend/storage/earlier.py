@@ -128,8 +128,8 @@ def find_same(connection: sqlite3.Connection, entry: LedgerEntry) -> LedgerEntry
 def missing_occurrence(
     connection: sqlite3.Connection, service: str, checked: CheckedSubmission
 ) -> NotPlanned | None:
-    """Return the highest lower occurrence that was neither received nor withdrawn, or None."""
-    for occurrence in range(checked.occurrence - 1, 0, -1):
+    """Return the lowest occurrence that was neither received nor withdrawn, or None."""
+    for occurrence in range(1, checked.occurrence):
         key = checked.with_occurrence(occurrence).key
         entries = ledger_rows.select(connection, "WHERE service = ? AND key = ?", service, key)
         entry = entries[0] if entries else None
