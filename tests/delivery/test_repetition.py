@@ -261,6 +261,34 @@ def test_a_dry_run_says_what_it_cannot_compare_because_no_account_is_known(
     assert (batch.code, "1 personal submission was not compared" in batch.err) == (0, True)
 
 
+def test_nothing_suggests_to_send_a_required_document_twice(
+    run, sandbox, payslip, monkeypatch, tmp_path
+) -> None:
+    password = samples.write(tmp_path, "password", b"fictional-pending\n")
+    password.chmod(0o600)
+    monkeypatch.setenv("DOCSEND_CODE", "1001")
+    monkeypatch.setenv("DOCSEND_PASSWORD_FILE", str(password))
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    network = Network("PUT")
+    with doubles.relay(sandbox.url, network) as (url, _):
+        upload = ("required", "upload", "R-4711", payslip, "--service", url)
+        assert run(*upload).code == 6
+        network.is_down = False
+        first = payslip.read_bytes()
+        export_anew(payslip)
+        assert run(*upload).code == 0
+        again = run(*upload)
+        copy = samples.write(tmp_path, "copy.pdf", payslip.read_bytes())
+        renamed = run(*upload[:3], copy, *upload[4:])
+        payslip.write_bytes(first)
+        withdrawn = run(*upload)
+    assert (again.code, renamed.code, withdrawn.code) == (0, 3, 5)
+    for outcome in (again, renamed, withdrawn):
+        assert "--occurrence" not in outcome.err + outcome.out
+        assert "--anyway" not in outcome.err + outcome.out
+    assert sandbox.count() == 1
+
+
 # -- batches ------------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from docsend.storage.ledger import Ledger
     from docsend.storage.ledger_rows import LedgerEntry
 
+# The service accepts a required document only once.
+_REQUIRED_ONCE = Message("nothing to do; `docsend required` lists the documents still required")
 REPETITION_CODES = (Code.REFERENCE_RECEIVED_BEFORE, Code.CONTENT_RECEIVED_BEFORE)
 
 
@@ -173,7 +175,11 @@ def withdrawn_problem(entry: LedgerEntry) -> Problem:
             "received instead: receipt {number} of {date}",
             **_receipt_values(entry.received_instead[0]),
         ),
-        Message("nothing to do, unless both are meant: then give --occurrence {next} --anyway", next=again),
+        _REQUIRED_ONCE
+        if entry.required
+        else Message(
+            "nothing to do, unless both are meant: then give --occurrence {next} --anyway", next=again
+        ),
     )
 
 
@@ -209,7 +215,7 @@ def _problem(earlier: EarlierSubmission) -> Problem:
                 required=earlier.entry.required,
                 **values,
             ),
-            Message("nothing to do; `docsend required` lists the documents still required"),
+            _REQUIRED_ONCE,
         )
     if earlier.same == "reference":
         return Problem(
@@ -231,7 +237,7 @@ def _problem(earlier: EarlierSubmission) -> Problem:
             "{number} of {date}",
             **values,
         ),
-        Message("give --anyway if both are meant"),
+        _REQUIRED_ONCE if earlier.entry.required else Message("give --anyway if both are meant"),
     )
 
 
