@@ -116,6 +116,38 @@ SWALLOWED = {
         "id",
         (2, 4),
     ),
+    "a blank behind each comma": Swallowed(
+        'reference, id, documents\n"r1, 1, a.pdf\nr2, 2, b.pdf\nr3", 3, c.pdf\n', 2, "reference", (2, 4)
+    ),
+    "a blank behind each comma, but not in the head": Swallowed(
+        'reference,id,documents\n"r1, 1, p/a\nr2, 2, p/b\nr3", 3, p/c\n', 2, "reference", (2, 4)
+    ),
+    "a blank behind each semicolon": Swallowed(
+        'remark; id; documents\n"r1; 1; a.pdf\nr2", 2; b.pdf\nr3; 3; c.pdf\n'.replace('r2", 2', 'r2"; 2'),
+        2,
+        "remark",
+        (2, 3),
+    ),
+    "patterns": Swallowed(
+        'remark,id,documents\n"urgent,1,p1/r1-*\nok,2,p1/r2-*\nurgent",3,p1/r3-*\n', 2, "remark", (2, 4)
+    ),
+    "patterns, the documents first": Swallowed(
+        'documents,id,remark\np1/r1-*,1,"urgent\np1/r2-*,2,ok\np1/r3-*,3,urgent"\n', 2, "remark", (2, 4)
+    ),
+    "other patterns": Swallowed(
+        'remark,id,mobile,email,documents\n"urgent,1,,,p1/*.p*\nok,2,,,p1/p?\nurgent",3,,,*.p\n',
+        2,
+        "remark",
+        (2, 4),
+    ),
+    "folders": Swallowed('remark,id,documents\n"x,1,p1\ny,2,p2\nz",3,p3\n', 2, "remark", (2, 4)),
+    "two columns with folders": Swallowed('remark,documents\n"note,d1\nnote",d2\n', 2, "remark", (2, 3)),
+    "two columns with folders, the documents first": Swallowed(
+        'documents,remark\nd1,"note\nd2,note"\n', 2, "remark", (2, 3)
+    ),
+    "rows that end with separators": Swallowed(
+        'remark,id,documents,,\n"x,1,p1,,\ny,2,p2,,\nz",3,p3,,\n', 2, "remark", (2, 4)
+    ),
     "many columns, mostly empty": Swallowed(
         "to,subject,category,type,id,employer_file,booklet,mobile,email,remark,branch,reference,documents\n"
          f'{ABOUT},,,,,"note,,r1,1.pdf\n{ABOUT},,,,,note",,r2,2.pdf\n',
@@ -164,6 +196,7 @@ MULTI_LINE_CELLS = {
     "a letter": "Dear Sir or Madam,\n\nplease find attached, for May, June, July, August, September, and "
     "October, the payslips, as agreed.\n\nKind regards,\nD. Cohen",
     "numbers": "1,234.50\n2,345.60\n12,345,678",
+    "dates and shares": "1/11/2026,2/11/2026\n1/2,1/3,1/4,1/5\n50%",
     "a document that is named": "see one.pdf, page 3\nand two.pdf, page 4",
     "a Hebrew remark": "תלוש שכר, נובמבר\nשולם, 12 בחודש; ראה מכתב",
     "a French remark": "congé payé, du 1 au 12\nsolde : 1 234,50 €, à régler",

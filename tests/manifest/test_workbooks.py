@@ -362,11 +362,62 @@ def test_an_unknown_sheet_gets_the_list_of_sheets() -> None:
     )
 
 
-def test_without_known_columns_the_first_visible_sheet_is_read() -> None:
-    workbook = sheets(hidden=("Old",))
+def test_without_known_columns_the_first_visible_sheet_is_read_and_named(read) -> None:
+    workbook = sheets()
     workbook.create_sheet("Info").append(["Payroll of November"])
     workbook.create_sheet("Empty")
-    assert description(table(save(workbook))) == 'payroll.xlsx, sheet "Info": Excel'
+    content = save(workbook)
+    assert description(table(content)) == 'payroll.xlsx, sheet "Info": Excel'
+    with pytest.raises(InvalidSubmission) as caught:
+        read(content)
+    message = 'no known column name: Payroll of November (payroll.xlsx, sheet "Info")'
+    assert texts(tuple(caught.value.problems)) == [message]
+
+
+@pytest.mark.parametrize("sheet", [["id", "reference"], [], ["Payroll"]], ids=len)
+def test_a_sheet_that_lacks_the_documents_is_named(read, sheet) -> None:
+    with pytest.raises(InvalidSubmission) as caught:
+        read(save(book(head=sheet, name="Info")))
+    assert all('(payroll.xlsx, sheet "Info")' in text for text in texts(tuple(caught.value.problems)))
+
+
+def test_a_hidden_sheet_that_alone_has_the_columns_is_named() -> None:
+    workbook = sheets(hidden=("Pay",))
+    workbook.create_sheet("Info").append(["Welcome to payroll"])
+    assert refusal(save(workbook), kind=UsageError)[1:] == (
+        'no visible sheet of payroll.xlsx names the documents, but a hidden one does: "Pay"',
+        "if it is the one to send, name it with --sheet NAME",
+    )
+
+
+def workbook_of(**tables: list[list[str]]) -> bytes:
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    for name, lines in tables.items():
+        sheet = workbook.create_sheet(name)
+        for line in lines:
+            sheet.append(line)
+    return save(workbook)
+
+
+def test_a_sheet_of_documents_alone_is_a_table_like_one_with_more_columns() -> None:
+    content = workbook_of(
+        November=[["reference", "documents"], ["r1", "a.pdf"]], December=[["documents"], ["b.pdf"], ["c.pdf"]]
+    )
+    text = 'payroll.xlsx has a table in several sheets: "November", "December"'
+    assert refusal(content, kind=UsageError)[1] == text
+
+
+def test_the_only_sheet_that_names_the_documents_is_read(read) -> None:
+    employees = [["Name", "id", "mobile", "email"], ["Dana", "000000018", "0500000000", "dana@example.com"]]
+    content = workbook_of(Employees=employees, Send=[["documents", "Name"], ["a.pdf", "Dana"]])
+    assert cells(read(content), "documents") == ["a.pdf"]
+
+
+def test_a_list_of_what_the_columns_mean_is_no_table(read) -> None:
+    meanings = [["Column", "Meaning"], ["id", "nine digits"], ["documents", "paths"], ["reference", "yours"]]
+    content = workbook_of(Meanings=meanings, Send=[["documents"], ["a.pdf"]])
+    assert cells(read(content), "documents") == ["a.pdf"]
 
 
 def test_charts_and_dialogs_are_passed_over(read) -> None:

@@ -39,6 +39,10 @@ _NUMBER_AFTER = re.compile(r"_(?:number|num|no|nr)$")
 _SHORT_NUMBER = re.compile(r"^מס'?_")
 # Columns that may be called a number. `Document no.` is no column of documents.
 _NUMBERED = frozenset({"id", "employer_file", "booklet", "mobile", "reference"})
+# The end of a path, such as `payslips/1.pdf`, or of several: `a.pdf; *.tiff`.
+ENDS_LIKE_DOCUMENT = re.compile(
+    r"(?:/\*|\.(?:pdf|jpe?g|tiff?|png|bmp|gif|heic|webp|docx?|xlsx?|rtf|zip))[\"'\s]*\Z", re.IGNORECASE
+)
 _SIMILARITY = 0.8  # of a misspelled name, as difflib computes it: one letter of five, two of eleven
 
 
@@ -141,6 +145,24 @@ def header_rank(cells: Iterable[str]) -> tuple[bool, int]:
     """Return how well a row can be the header: whether it names the documents, and how many known columns."""
     names = recognized_columns(cells)
     return "documents" in names, len(names)
+
+
+def find_header_row(rows: Iterable[Iterable[str]]) -> int:
+    """Return the index of the header among the first rows.
+
+    It is the first row that names the documents: a later one that names more columns is the head of another
+    table, which was joined to this one. Only the title of a table may name the documents, too: if the next
+    row does and names more columns, nothing is between the two, and that row is the header. If no row names
+    the documents, it is the one that names the most columns.
+    """
+    ranks: list[tuple[bool, int]] = []
+    for rank in map(header_rank, rows):
+        if ranks and ranks[-1][0] and rank <= ranks[-1]:
+            break
+        ranks.append(rank)
+    if ranks and ranks[-1][0]:
+        return len(ranks) - 1
+    return max(range(len(ranks)), key=ranks.__getitem__, default=0)
 
 
 def column_name(cell: str) -> str:

@@ -18,7 +18,7 @@ from docsend.codes import Code
 from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
 from docsend.isolation.processes import ChildProcess
-from docsend.manifest.sheets import Header, Sheet, choose, find_header
+from docsend.manifest.sheets import Header, Sheet, choose, find_header, place
 from docsend.manifest.table import Table, TableRow
 from docsend.model.problem import Problem
 
@@ -51,6 +51,7 @@ def open_table(content: bytes, label: Message, wanted: str | None, format_name: 
         Message('{name}, sheet "{sheet}": {format}', name=label, sheet=sheet.name, format=format_name),
         lambda: _rows(lines, header.width),
         (_limits_warning(),),
+        place(sheet, label),
     )
 
 

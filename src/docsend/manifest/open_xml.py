@@ -72,6 +72,7 @@ def open_table(content: bytes, label: Message, wanted: str | None) -> Table:
         Message('{name}, sheet "{sheet}": {format}', name=label, sheet=sheet.name, format="Excel"),
         lambda: workbook.rows(sheet, facts, header.width),
         (_hidden_rows_warning(hidden),) if hidden else (),
+        sheets.place(sheet, label),
     )
 
 

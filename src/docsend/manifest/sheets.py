@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.codes import Code
 from docsend.errors import DocsendError, InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import HEADER_ROWS, header_rank
+from docsend.manifest.columns import HEADER_ROWS, find_header_row, header_rank, recognized_columns
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -27,22 +27,32 @@ class Sheet(NamedTuple):
 class Header(NamedTuple):
     """Where a table's header is: its row, its number of cells, and how many known columns it names.
 
-    If no row names a known column, the first row that is not empty is the header.
+    If no row names a known column, the first row that is not empty is the header. `names_documents` is true
+    if it names the documents, and is not one of the rows of a list of the columns' meanings.
     """
 
     row: int = 0
     width: int = 0
     known: int = 0
+    names_documents: bool = False
 
 
 def find_header(rows: Iterable[TableRow]) -> Header:
-    """Return the header: the one of the first rows that names the documents, or else the most columns."""
-    filled = itertools.islice((row for row in rows if not row.is_empty), HEADER_ROWS)
-    header = max(filled, key=lambda row: header_rank(row.cells), default=None)
-    if header is None:
+    """Return the header: the first row that names the documents, or else the one with the most columns."""
+    filled = list(itertools.islice((row for row in rows if not row.is_empty), HEADER_ROWS))
+    if not filled:
         return Header()
-    _, known = header_rank(header.cells)
-    return Header(header.number, len(header.cells), known)
+    header = filled[find_header_row(row.cells for row in filled)]
+    names_documents, known = header_rank(header.cells)
+    # A list of the columns' meanings has one known name in each of several rows.
+    others = {name for row in filled if row is not header for name in recognized_columns(row.cells)}
+    is_list = known == 1 and bool(others - {"documents"})
+    return Header(header.number, len(header.cells), known, names_documents and not is_list)
+
+
+def place(sheet: Sheet, label: Message) -> Message:
+    """Return the name of a file and its sheet for a message."""
+    return Message('{name}, sheet "{sheet}"', name=label, sheet=sheet.name)
 
 
 def choose(
@@ -51,9 +61,10 @@ def choose(
     """Return the sheet with this name, or else the one that has a table, and its header.
 
     `label` names the file in messages. A sheet that is not named is chosen only if it is visible. If no sheet
-    has known columns, the first one is returned, so that its header can be reported.
+    names the documents, the one with the most known columns is returned, so that its header can be reported.
 
-    Raise UsageError if there is no such sheet or more than one, and InvalidSubmission if there is no sheet.
+    Raise UsageError if there is no such sheet or more than one, or if only a hidden one names the documents,
+    and InvalidSubmission if there is no sheet.
     """
     if not sheets:
         problem = Problem(
@@ -72,11 +83,16 @@ def choose(
             Message("name the one to send with --sheet NAME"),
         )
     headers = [(sheet, header_of(sheet)) for sheet in visible]
-    # A list of the columns' meanings has a known name in each row. A table names several in one row.
-    tables = [pair for pair in headers if pair[1].known > 1] or [pair for pair in headers if pair[1].known]
+    tables = [pair for pair in headers if pair[1].names_documents]
+    if not tables:
+        hidden = [sheet for sheet in sheets if not sheet.is_visible]
+        if hidden_tables := [sheet for sheet in hidden if header_of(sheet).names_documents]:
+            raise _hidden(hidden_tables, label)
+        # The rest only decides what is reported.
+        tables = [max(headers, key=lambda pair: pair[1].known)]
     if len(tables) > 1:
         raise _several([sheet for sheet, _ in tables], label)
-    return (tables or headers)[0]
+    return tables[0]
 
 
 def _find(sheets: Sequence[Sheet], wanted: str, label: Message) -> Sheet:
@@ -96,6 +112,15 @@ def _several(sheets: Sequence[Sheet], label: Message) -> DocsendError:
         Message("{name} has a table in several sheets: {sheets}", name=label, sheets=_names(sheets)),
         Message("name the one to send with --sheet NAME"),
     )
+
+
+def _hidden(sheets: Sequence[Sheet], label: Message) -> DocsendError:
+    message = Message(
+        "no visible sheet of {name} names the documents, but a hidden one does: {sheets}",
+        name=label,
+        sheets=_names(sheets),
+    )
+    return UsageError(message, Message("if it is the one to send, name it with --sheet NAME"))
 
 
 def _names(sheets: Sequence[Sheet]) -> str:

@@ -54,13 +54,14 @@ class TableRow(NamedTuple):
 class Table(NamedTuple):
     """A table that can be read repeatedly, its description for people, and warnings about it as a whole.
 
-    `rows` yields the rows, including empty ones. It raises InvalidSubmission if the table cannot be read to
-    its end.
+    `sheet` names the sheet of a workbook for messages. `rows` yields the rows, including empty ones. It
+    raises InvalidSubmission if the table cannot be read to its end.
     """
 
     description: Message
     rows: Callable[[], Iterator[TableRow]]
     warnings: tuple[Problem, ...] = ()
+    sheet: Message | None = None
 
 
 def check_row_count(count: int) -> None:
