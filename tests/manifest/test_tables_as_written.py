@@ -248,6 +248,7 @@ def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
         (["18", "26"], True),  # all of them lack digits
         (["18", "000000026"], False),  # a zero is still there: this column is text
         (["12345674", "999999998", "999999998"], False),  # one of them was mistyped
+        (["12345674"], False),  # nobody knows whether a spreadsheet or a person left a digit out
         (["18.0", "26.0", "999999998.0"], True),  # a program wrote floats
         (['"18,00"', "999999998", "999999998"], True),  # only a number has decimals
     ],

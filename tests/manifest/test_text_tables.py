@@ -275,6 +275,40 @@ def test_a_formula_that_keeps_zeros_is_read_as_the_number_in_it(tmp_path) -> Non
     assert cells(tmp_path, table(quoted, '="000000018"'), "reference") == ["000000018"] * 2
 
 
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [('="a""b"', 'a"b'), ('= "r1"', "r1"), ('=""', ""), ('=""""', '"'), ('="=T(1)x"', "=T(1)x")],
+)
+def test_a_formula_that_is_a_text_is_read_as_a_spreadsheet_shows_it(tmp_path, formula, text) -> None:
+    assert cells(tmp_path, table(formula), "reference") == [text]
+    quoted = '"' + formula.replace('"', '""') + '"'
+    assert cells(tmp_path, table(quoted), "reference") == [text]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ['="00"&"18"', "=“r1”", '=T("7")', '="a"b"', '=HYPERLINK("a.pdf")', "='r1'", '=concatenate("a";"b")'],
+)
+def test_any_other_formula_in_a_table_of_text_is_an_error(tmp_path, formula) -> None:
+    quoted = '"' + formula.replace('"', '""') + '"'
+    (only,) = read(tmp_path, table(quoted)).rows()
+    (problem,) = only.problems
+    assert (problem.code, problem.field) == (Code.ROW_MALFORMED, "reference")
+    assert said(problem) == "reference contains a formula that docsend does not compute"
+
+
+@pytest.mark.parametrize("text", ["=> see the letter", "= paid", "==", "=1+1", "a=b(c)"])
+def test_a_text_with_an_equals_sign_is_no_formula(tmp_path, text) -> None:
+    assert cells(tmp_path, table(text), "reference") == [text]
+
+
+@pytest.mark.parametrize("empty", [";;;;;;", ";", "; ;", "||", "\t\t"])
+def test_an_empty_row_of_another_separator_is_empty(tmp_path, empty) -> None:
+    text = table("r1", "r2")
+    assert cells(tmp_path, text.replace("\n", f"\n{empty}\n"), "reference") == ["r1", "r2"]
+    assert [row.number for row in read(tmp_path, text.replace("\n", f"\n{empty}\n", 2)).rows()] == [3, 5]
+
+
 # -- separators --------------------------------------------------------------------------------------------
 
 FORMS = {
@@ -336,7 +370,7 @@ FRENCH = (
     "aîné", "AÎNÉ", "cœur", "CŒUR", "Ça va", "créée", "CRÉÉE", "hôtel – 100 €", "CÔTE D’AZUR",
     "reçu n° 5", "50 % … à revoir, réglé", "où", "Œuvre", "“Crédit”", "l'à-côté", "1½ journée payée",
     "Ÿ à Ÿvré", "Müller", "Strauß", "MÜLLER", "Øystein", "Kääriäinen", "Peña", "nº 5", "AÇÃO",
-    "señor 1º",
+    "señor 1º", "énergie", "élodie", "âge", "être", "l'île", "l’âge", "Île-de-France", "ça",
 )  # fmt: skip
 SYMBOLS = (
     "it’s", "a – b", "100 €", "20 °C", "1½", "“a”", "wait…", "§ 5", "© 2026", "a\u00a0b", "5 ± 1",
@@ -385,13 +419,14 @@ def test_iso_8859_8_and_iso_8859_1_are_read_as_parts_of_the_windows_code_pages(t
 REFUSED = {
     "cp850": (
         "congé payé", "père", "Noël", "Zoë", "CONGÉ", "FRANÇAIS", "garçon", "hôtel", "forêt", "aîné",
-        "Müller", "señor", "école", "Exemple\u00a0:", "n° N° 5",
+        "Müller", "señor", "école", "Exemple\u00a0:", "n° N° 5", "à la", "où", "sûr",
     ),
-    "cp437": ("congé payé", "père", "Noël", "garçon", "hôtel"),
+    "cp437": ("congé payé", "père", "Noël", "garçon", "hôtel", "à la", "où"),
+    "cp1254": ("çalışan", "Şahin", "İzmir", "doğru"),
     "cp862": ("או", "אף", "תלוש שכר", "שכר", "יוסי כהן", "דמי חופשה", "אבא"),
     "mac-roman": (
         "congé payé", "père", "CONGÉ", "garçon", "hôtel", "cœur", "l’absence", "Zoë", "Noël", "où", "état",
-        "ARRÊT", "virement à Paul", "Exemple\u00a0:",
+        "ARRÊT", "virement à Paul", "Exemple\u00a0:", "énergie", "élodie", "naïve", "œuf", "Œuvre",
     ),
     "cp1251": ("Иванов", "отпуск", "зарплата за ноябрь", "ООО Ромашка"),
     "cp1256": ("سلام", "راتب الموظف", "الاسم"),
@@ -418,6 +453,12 @@ UNCERTAIN = {
     "a shekel sign without a Hebrew word": table("100 ₪").encode("cp1255"),
     "a Hebrew word and an accented one": table("שכר").encode("cp1255") + b"caf\xe9,,,,,,1.pdf\n",
     "a Hebrew prefix at a Latin word": table("בVIP שכר").encode("cp1255"),
+    **{
+        f"a Hebrew letter at {text} alone": table(text).encode("cp1255")
+        for text in (
+            *("הPDF", "וPAID", "בdana", "לpaul", "שbatch", "יPDF", "PDFה", "כNet", "מfile", "א-PDF", "הPdf"),
+        )
+    },
 }
 
 

@@ -169,7 +169,9 @@ def second_head(draft: Draft) -> None:
 
 
 def lost_zeros(draft: Draft) -> None:
-    """Write id numbers as a spreadsheet leaves them that took them for numbers."""
+    """Write id numbers as a spreadsheet leaves them that took them for numbers. A single one says nothing."""
+    if len(draft.rows) == 1:
+        return
     for number, row in enumerate(draft.rows):
         draft.lines[number][draft.index("id")] = row.cells["id"].lstrip("0")
 

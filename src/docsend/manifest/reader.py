@@ -290,7 +290,7 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
                 values[name].append(value)
         if not values:  # Each column still has a number with its zeros. Do not read the table twice.
             return frozenset()
-    return frozenset(name for name in values if lack_digits(values[name], EXPECTED_DIGITS[name]))
+    return frozenset(name for name in values if lack_digits(name, values[name]))
 
 
 def _table_row(
@@ -366,7 +366,7 @@ def _create_row(
     text = "".join(cells.values())
     if not text.isprintable():
         problems += non_text_problems(number, cells)
-    if "#" in text or "Err" in text:
+    if "#" in text or "Err" in text or "=" in text:
         problems += error_problems(number, cells, [problem.field for problem in problems])
     repaired = cells.copy()
     if '"' in text or "'" in text or not text.isascii():
