@@ -237,6 +237,14 @@ def test_codes_may_be_written_in_upper_case(check) -> None:
     assert check(text, code=0).rows[0]["submission"]["to"] == "benefits"
 
 
+@pytest.mark.parametrize("name", ["to", "id", "reference", "documents", "branch", "sender", "mobile"])
+def test_a_very_long_value_is_shortened_in_messages(check, name) -> None:
+    head, values = f"{HEAD},branch,sender,mobile", f"{row().strip()},,,"
+    cells = dict(zip(head.split(","), values.split(","), strict=True)) | {name: "#" * 900_000}
+    outcome = check(f"{head}\n{','.join(cells.values())}\n", code=3)
+    assert len(outcome.err) < 10_000
+
+
 def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
     formula = f'"=""{ID}"""'
     assert codes(check(f"{HEAD}\n{row(id=formula)}", code=0)) == [[]]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import tracemalloc
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -307,6 +308,22 @@ def test_an_empty_row_of_another_separator_is_empty(tmp_path, empty) -> None:
     text = table("r1", "r2")
     assert cells(tmp_path, text.replace("\n", f"\n{empty}\n"), "reference") == ["r1", "r2"]
     assert [row.number for row in read(tmp_path, text.replace("\n", f"\n{empty}\n", 2)).rows()] == [3, 5]
+
+
+def test_a_row_with_more_cells_than_any_table_is_refused(tmp_path) -> None:
+    problem = refusal(tmp_path, f"{HEADER}{',' * 5_000_000}\n")
+    assert said(problem) == "the row has 5,000,007 cells, more than any table (16,384)"
+
+
+@pytest.mark.parametrize("head", [HEADER + "," * 16_000, HEADER], ids=len)
+def test_very_many_empty_cells_take_no_memory(tmp_path, head) -> None:
+    rows = (f"{ABOUT},r{number},{number}.pdf{',' * 16_000}\n" for number in range(2_000))
+    manifest = read(tmp_path, f"{head}\n{''.join(rows)}")
+    tracemalloc.start()
+    lines = list(manifest.lines())
+    assert tracemalloc.get_traced_memory()[0] < 20 * 2**20
+    tracemalloc.stop()
+    assert [problem for line in lines for problem in manifest.row(line).problems] == []
 
 
 # -- separators --------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from docsend.model.problem import Problem
 from docsend.text import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 COLUMNS = (*fields.NAMES, "sender", "documents")
 # Columns of a report that say which share of which batch it is about. docsend 0.1 did not write them.
@@ -135,7 +135,24 @@ def duplicate_column_problem(name: str, row: int) -> Problem:
 
 def recognized_columns(cells: Iterable[str]) -> list[str]:
     """Return the known columns among the cells of a header. Other cells are ignored."""
-    return [name for name in map(column_name, cells) if name in COLUMNS]
+    return [name for name in map(column_name, filter(None, cells)) if name in COLUMNS]
+
+
+MOST_COLUMNS = 256
+
+
+def columns_before(cells: Sequence[str], is_one: Callable[[str], object]) -> int:
+    """Return the number of columns up to the last one whose cell in the header fulfils a condition."""
+    filled = (index for index in range(len(cells), 0, -1) if is_one(cells[index - 1].strip()))
+    return next(filled, 0)
+
+
+def kept_columns(cells: Sequence[str]) -> int:
+    """Return how many columns are read: all that have a name, or up to the last known one of very many."""
+    width = columns_before(cells, bool)
+    if width <= MOST_COLUMNS:
+        return width
+    return columns_before(cells, lambda cell: cell and column_name(cell) in COLUMNS + REPORT_COLUMNS)
 
 
 HEADER_ROWS = 10  # The column names are in one of the first rows, not counting empty ones.

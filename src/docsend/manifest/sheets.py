@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.codes import Code
 from docsend.errors import DocsendError, InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import HEADER_ROWS, find_header_row, header_rank, recognized_columns
+from docsend.manifest.columns import (
+    HEADER_ROWS,
+    columns_before,
+    find_header_row,
+    header_rank,
+    kept_columns,
+    recognized_columns,
+)
+from docsend.manifest.table import CellProblem
+from docsend.manifest.workbook_cells import cell_name
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from docsend.manifest.table import TableRow
+
+
+_FIRST_ROWS = 10_000  # stored ones, among which the header is
 
 
 class Sheet(NamedTuple):
@@ -28,18 +40,21 @@ class Header(NamedTuple):
     """Where a table's header is: its row, its number of cells, and how many known columns it names.
 
     If no row names a known column, the first row that is not empty is the header. `names_documents` is true
-    if it names the documents, and is not one of the rows of a list of the columns' meanings.
+    if it names the documents, and is not one of the rows of a list of the columns' meanings. `kept` is the
+    number of columns that are read.
     """
 
     row: int = 0
     width: int = 0
     known: int = 0
     names_documents: bool = False
+    kept: int = 0
 
 
 def find_header(rows: Iterable[TableRow]) -> Header:
     """Return the header: the first row that names the documents, or else the one with the most columns."""
-    filled = list(itertools.islice((row for row in rows if not row.is_empty), HEADER_ROWS))
+    first = itertools.islice(rows, _FIRST_ROWS)
+    filled = list(itertools.islice((row for row in first if not row.is_empty), HEADER_ROWS))
     if not filled:
         return Header()
     header = filled[find_header_row(row.cells for row in filled)]
@@ -47,7 +62,36 @@ def find_header(rows: Iterable[TableRow]) -> Header:
     # A list of the columns' meanings has one known name in each of several rows.
     others = {name for row in filled if row is not header for name in recognized_columns(row.cells)}
     is_list = known == 1 and bool(others - {"documents"})
-    return Header(header.number, len(header.cells), known, names_documents and not is_list)
+    return Header(
+        header.number,
+        columns_before(header.cells, bool),
+        known,
+        names_documents and not is_list,
+        kept_columns(header.cells),
+    )
+
+
+def _stray_cell(row: int, column: int, header: Header) -> CellProblem:
+    """Return the problem for a cell behind all columns of a table."""
+    return CellProblem(
+        None,
+        Code.ROW_MALFORMED,
+        Message("{cell} is outside the table", cell=cell_name(row, column)),
+        Message("delete it, or give its column a name in row {row}", row=header.row),
+    )
+
+
+def fit(row: TableRow, header: Header) -> TableRow:
+    """Return a row with as many cells as are read. A cell behind all columns is a problem."""
+    cells = row.cells
+    cells.extend([""] * (header.kept - len(cells)))
+    if len(cells) == header.kept or row.number <= header.row:
+        return row
+    strays = [column for column, cell in enumerate(cells) if column >= header.width and cell.strip()]
+    if strays and "documents" in recognized_columns(cells):
+        return row  # the head of another table
+    problems = [_stray_cell(row.number, column, header) for column in strays[:1]]
+    return row._replace(cells=cells[: header.kept], problems=(*row.problems, *problems))
 
 
 def place(sheet: Sheet, label: Message) -> Message:

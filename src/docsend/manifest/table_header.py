@@ -17,6 +17,7 @@ from docsend.manifest.columns import (
     Header,
     column_name,
     find_header_row,
+    kept_columns,
     read_header,
 )
 from docsend.manifest.table import TableRow
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 class TableHeader(NamedTuple):
     """The row of the header, and the columns that it names, "" for those that are ignored.
 
-    `width` is the number of cells that a row of a text table may have. `is_below_title` is true if another
-    row is above the header. `documents_at` is the index of the column of documents. `warnings` tell of
-    unknown columns.
+    `width` is the number of cells that a row of a text table may have, also if very many are not read.
+    `is_below_title` is true if another row is above the header. `documents_at` is the index of the column of
+    documents. `warnings` tell of unknown columns.
     """
 
     row: TableRow
@@ -42,6 +43,11 @@ class TableHeader(NamedTuple):
     width: int
     is_below_title: bool
     warnings: tuple[Problem, ...]
+
+    def narrowed(self, row: TableRow) -> TableRow:
+        """Return a row of a very wide table without the cells behind the columns that are read."""
+        is_wide = len(self.columns) < len(row.cells) <= self.width
+        return row._replace(cells=row.cells[: len(self.columns)]) if is_wide else row
 
     def is_repeated_by(self, row: TableRow) -> bool:
         """Return whether a row contains the column names again, as between two exports that were joined.
@@ -73,6 +79,7 @@ def find_header(table: Table, *, ignore_columns: bool) -> TableHeader:
     header = rows[index] if rows else TableRow(1, [])
     columns, warnings = _read_header(table, header, ignore_unknown=ignore_columns)
     documents_at = columns.index("documents")
+    columns = columns[: kept_columns(header.cells)]
     _refuse_rows_above(rows[:index], header, documents_at)
     return TableHeader(
         header,

@@ -40,6 +40,7 @@ _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _HEADER_LENGTH = 2**17  # characters in which these rows are
 _MAX_CELL_LENGTH = 2**20  # characters
+_MAX_CELLS = 2**14  # of a row, as in Excel
 csv.field_size_limit(_MAX_CELL_LENGTH)
 
 
@@ -85,6 +86,8 @@ def read_csv(text: str, layout: Layout) -> Iterator[TableRow]:
             last_line = reader.line_num
             if last_line > line:
                 _refuse_swallowed_rows(TableRow(number, cells), line, layout)
+            if len(cells) > _MAX_CELLS:
+                raise _too_many_cells(number, len(cells))
             if len(cells) == 1 and layout.separators_per_row and not cells[0].strip(" \t,;|"):
                 continue  # an empty row of another separator
             if number == 1 and len(cells) <= 2 and _SEP_LINE.match(layout.separator.join(cells)):
@@ -238,6 +241,14 @@ def _swallowed_rows(row: int, column: str, first: int, last: int) -> InvalidSubm
         last=last,
     )
     problem = Problem(Code.ROW_MALFORMED, message, hint, row=row)
+    return InvalidSubmission.from_manifest_problems([problem])
+
+
+def _too_many_cells(row: int, count: int) -> InvalidSubmission:
+    message = Message(
+        "the row has {count:,} cells, more than any table ({limit:,})", count=count, limit=_MAX_CELLS
+    )
+    problem = Problem(Code.ROW_MALFORMED, message, Message("delete the separators at its end"), row=row)
     return InvalidSubmission.from_manifest_problems([problem])
 
 
