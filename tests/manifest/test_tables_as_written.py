@@ -67,6 +67,15 @@ def codes(outcome) -> list[list[str]]:
         "to,subject,category,type,מס' זהות,אסמכתא,נספחים",
         "to,subject,category,type,מס׳ ת״ז,אסמכתא,שם קובץ",
         'to,subject,category,type,"ת""ז",אסמכתא,צרופות',
+        "to,subject,category,Doc type,Identity number,Our ref,Filename",
+        "to,subject,category,Type of document,Identity card,reference,Path",
+        "to,subject,category,type,National ID,Our reference,Attachment",
+        "to,subject,category,type,T.Z.,reference,documents",
+        "to,subject,category,Type du document,N° d'identité,reference,Nom du fichier",
+        "to,subject,category,סוג המסמך,מס. זהות,reference,שם הקובץ",
+        "to,subject,category,type,זהות,reference,documents",
+        'to,subject,category,type,"id\n(9 digits)",reference,"documents\n(paths)"',
+        "to,subject,category,type,id (9 digits),reference,documents",
         '="to","=""subject""",\'category,="type",="id",="reference",="documents"',
     ],
 )
@@ -87,6 +96,31 @@ def test_the_column_names_may_stand_below_a_title(check, above) -> None:
     outcome = check(f"{above}{HEAD}\n{row()}", code=0)
     assert "the column names are in row" in outcome.err
     assert len(outcome.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        *[(each, "remark") for each in ("Comment", "Comments", "Note", "Notes", "Commentaire")],
+        *[(each, "email") for each in ("Adresse e-mail", "מייל")],
+        *[("סלולרי", "mobile"), ("Succursale", "branch"), ("N° de dossier de l'employeur", "employer_file")],
+    ],
+)
+def test_more_names_are_understood(check, label, name) -> None:
+    outcome = check(f"{HEAD},{label}\n{row().strip()},x\n")
+    assert "unknown-column" not in outcome.err
+    assert "duplicate column" in check(f"{HEAD},{label},{name}:,{name}\n{row().strip()},x,x,x\n", code=3).err
+
+
+@pytest.mark.parametrize("labels", ["Remark,Notes", "Comments,remark", "הערה,Comment"])
+def test_a_second_name_of_a_column_is_ignored_beside_the_column_itself(check, labels) -> None:
+    outcome = check(f"{HEAD},{labels}\n{row().strip()},x,x\n", code=0)
+    assert outcome.err.count("[unknown-column]") == 1
+
+
+def test_a_file_name_beside_the_documents_is_ignored(check) -> None:
+    outcome = check(f"Filename,{HEAD},Path\nx,{row().strip()},y\n", code=0)
+    assert outcome.err.count("[unknown-column]") == 2
 
 
 def test_columns_without_a_name_are_ignored(check) -> None:

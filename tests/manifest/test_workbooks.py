@@ -151,6 +151,80 @@ def test_a_number_format_of_zeros_is_applied_to_numbers_and_to_nothing_else(
     assert table_rows(save(workbook))[0].cells[4] == text
 
 
+@pytest.mark.parametrize(
+    ("number_format", "value", "shown"),
+    [
+        ('"R-"000', 7, "R-007"),
+        ('"R-"000', 12345, "R-12345"),
+        ("000 000", 18, "000 018"),
+        (r"00\.00", 7, "00.07"),
+        ("0000_)", 7, "0007"),
+        (r"0000\ ", 7, "0007"),
+        ('0000 "mois"', 7, "0007 mois"),
+        ('0000" mois";-0000', 7, "0007 mois"),
+        ("[$-40D]0000", 7, "0007"),
+        ("[Red]0000;[Blue]-0000", 7, "0007"),
+        ("(000)", 7, "(007)"),
+        ("###-####", 1234567, "123-4567"),
+        ("#,##0.00_ ", 1800, "1800"),
+        ("_ * #,##0_ ", 1800, "1800"),
+    ],
+)
+def test_a_number_is_read_as_its_format_shows_it(number_format, value, shown) -> None:
+    workbook = book(row(reference=value))
+    workbook.active["F2"].number_format = number_format
+    (only,) = table_rows(save(workbook))
+    assert (only.cells[5].strip(), only.problems) == (shown, ())
+
+
+@pytest.mark.parametrize(
+    ("number_format", "value"),
+    [
+        ("0000/00", 202611),
+        ("0,000", 7),
+        ("[>100]000;0000", 7),
+        ('"€"0.00', 5),
+        ("00.00", 7),
+        ("0000", -7),
+        ("0000", 7.5),
+        (";;;", 7),
+        ("0%", 1),
+        ("0.00E+00", 7),
+    ],
+)
+def test_a_number_that_its_format_shows_in_another_way_is_told(read, number_format, value) -> None:
+    workbook = book(row(reference=value))
+    workbook.active["F2"].number_format = number_format
+    (problem,) = next(read(save(workbook)).rows()).problems
+    assert (problem.code, problem.field, problem.is_error) == (Code.ZEROS_MISSING, "reference", False)
+    text = "F2 shows its number in a format of which docsend reads the digits alone"
+    assert ENGLISH.render(problem.message) == text
+
+
+def test_an_id_is_the_digits_of_a_number_with_text_in_its_format(read) -> None:
+    workbook = book(row(id=18))
+    workbook.active["E2"].number_format = '"id "000000000'
+    (only,) = read(save(workbook)).rows()
+    assert (only.submission.id, only.problems) == ("000000018", ())
+
+
+@pytest.mark.parametrize("make", [workbook_files.ods, workbook_files.xlsb, xlsx])
+def test_a_number_with_more_digits_than_a_spreadsheet_keeps_is_refused_in_every_format(read, make) -> None:
+    (only,) = read(make(row(reference=1.2345678901234568e16))).rows()
+    assert [problem.code for problem in only.problems] == [Code.NUMBER_ROUNDED]
+
+
+@pytest.mark.parametrize("mark", ["<text:tab/>", "<text:line-break/>"])
+def test_breaks_that_an_opendocument_loses_are_told(mark) -> None:
+    def put(part: bytes) -> bytes:
+        return part.replace(b"client 1", f"client{mark}1".encode())
+
+    content = change(workbook_files.ods(row()), {"content.xml": put})
+    assert texts(table(content).warnings)[1:] == [
+        "tabs and line breaks within the paragraphs of a cell are lost in this format"
+    ]
+
+
 def test_an_id_that_a_format_shows_with_its_zeros_is_read_with_them(read) -> None:
     workbook = book(row(id=18))
     workbook.active["E2"].number_format = "000000000"

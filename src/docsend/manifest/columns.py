@@ -27,16 +27,38 @@ RECEIVED_STATUSES = ("received", "before")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
     **dict.fromkeys(("document", "files", "file", "file_name", "file_names", "attachments"), "documents"),
+    **dict.fromkeys(("filename", "filenames", "file_path", "path", "paths", "attachment"), "documents"),
+    **dict.fromkeys(("nom_du_fichier", "nom_de_fichier", "noms_des_fichiers", "שם_הקובץ"), "documents"),
     **dict.fromkeys(("fichier", "fichiers", "pieces_jointes", "piece_jointe"), "documents"),
     **dict.fromkeys(("מסמך", "מסמכים", "קובץ", "קבצים", "שם_קובץ", "צרופות", "נספחים"), "documents"),
     **dict.fromkeys(("expediteur", "שולח"), "sender"),
 }
+# Names that also stand for something else, if another column has the name of its own.
+_SECOND_NAMES = frozenset(
+    {
+        *("comment", "comments", "note", "notes", "commentaire", "commentaires"),
+        *(
+            "filename",
+            "filenames",
+            "path",
+            "paths",
+            "file_path",
+            "attachment",
+            "attachments",
+            "ref",
+            "our_ref",
+        ),
+        *("our_reference", "notre_reference", "identity", "identity_card", "national_id"),
+    }
+)
+# A note below a name or behind it: `id⏎(9 digits)`, `id (9 digits)`.
+_NOTE = re.compile(r"(?:\s*[\r\n]\s*[(\[]|\s+\([0-9]).*\Z", re.DOTALL)
 # Typographic and Hebrew apostrophes and quotation marks, and the signs of French for "number".
 _QUOTES = {0x2019: "'", 0x05F3: "'", 0x201D: '"', 0x05F4: '"', 0xB0: "o", 0xBA: "o"}
 # The word "number" before or after a name: `N° d'identité`, `Mobile no.`, `מס' ת.ז.`.
 _NUMBER_BEFORE = re.compile(r"^(?:numero|num|n_?o|nr)\.?_(?:d[eu]_(?:la_|l')?|d')?|^מספר_")
 _NUMBER_AFTER = re.compile(r"_(?:number|num|no|nr)$")
-_SHORT_NUMBER = re.compile(r"^מס'?_")
+_SHORT_NUMBER = re.compile(r"^מס['.]?_")
 # Columns that may be called a number. `Document no.` is no column of documents.
 _NUMBERED = frozenset({"id", "employer_file", "booklet", "mobile", "reference"})
 # The end of a path, such as `payslips/1.pdf`, or of several: `a.pdf; *.tiff`.
@@ -76,14 +98,14 @@ def read_header(row: int, cells: Sequence[str], *, ignore_unknown: bool = False)
         raise InvalidSubmission.from_manifest_problems([Problem(Code.NO_COLUMNS, message, hint, row=row)])
     problems: list[Problem] = []
     names: list[str] = []
-    for cell in cells:
-        name = column_name(cell)
-        if name and name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column_problem(cell.strip(), row, ignore_unknown=ignore_unknown))
-            name = ""
+    for cell, name in zip(cells, column_names(cells), strict=True):
+        is_known = name in COLUMNS + REPORT_COLUMNS
+        if name and not is_known:
+            ignores = ignore_unknown or name in _SECOND_NAMES
+            problems.append(unknown_column_problem(cell.strip(), row, ignore_unknown=ignores))
         elif name and name in names:
             problems.append(duplicate_column_problem(name, row))
-        names.append(name)
+        names.append(name if is_known else "")
     if "documents" not in names:
         hint = Message("add this column, with the paths separated by ;")
         problems.append(Problem(Code.MISSING_COLUMN, Message("missing column: documents"), hint, row=row))
@@ -182,6 +204,19 @@ def find_header_row(rows: Iterable[Iterable[str]]) -> int:
     return max(range(len(ranks)), key=ranks.__getitem__, default=0)
 
 
+def column_names(cells: Sequence[str]) -> list[str]:
+    """Return the names of the columns with these headers, some of which depend on the others.
+
+    `Notes` are the remark, but not beside a column `Remark`.
+    """
+    names = list(map(column_name, cells))
+    for index, cell in enumerate(cells):
+        if names[index] in COLUMNS and names.count(names[index]) > 1:
+            normalized = _normalized(cell)
+            names[index] = normalized if normalized in _SECOND_NAMES else names[index]
+    return names
+
+
 def column_name(cell: str) -> str:
     """Return the name of the column with this header. `Employer file:` becomes `employer_file`.
 
@@ -189,15 +224,22 @@ def column_name(cell: str) -> str:
     the word "number" where it is one. An alias, which may be French or Hebrew, is replaced by the name that
     it stands for.
     """
-    decomposed = unicodedata.normalize("NFKD", cell.translate(_QUOTES))
-    text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf")).casefold()
-    name = re.sub(r"[\s_-]+", "_", text.strip(' \t\r\n"*:.()[]<>#!?_-=').lstrip("'"))
-    name = _SHORT_NUMBER.sub("מספר_", name)
+    name = _normalized(cell)
     if name in _ALIASES or name in COLUMNS:
         return _ALIASES.get(name, name)
     rest = _without_number(name)
     meant = _ALIASES.get(rest, rest)
-    return meant if rest != name and meant in _NUMBERED else name
+    if rest != name and meant in _NUMBERED:
+        return meant
+    without_note = _NOTE.sub("", cell)
+    return column_name(without_note) if without_note != cell else name
+
+
+def _normalized(cell: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", cell.translate(_QUOTES))
+    text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf")).casefold()
+    name = re.sub(r"[\s_-]+", "_", text.strip(' \t\r\n"*:.()[]<>#!?_-=').lstrip("'"))
+    return _SHORT_NUMBER.sub("מספר_", name)
 
 
 def _without_number(name: str) -> str:

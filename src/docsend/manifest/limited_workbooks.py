@@ -1,8 +1,9 @@
 """Workbooks that openpyxl does not read (.xls, .xlsb, .ods, Strict Open XML), read in a child process.
 
-python-calamine (a library in Rust) reads them all, but shows values only: no hidden rows, no errors, and
-nothing for a formula without a result, which a warning says. One cell far away from the others makes it ask
-for more memory than there is, which ends its process; therefore it has one of its own, for one table.
+python-calamine (a library in Rust) reads them all, but shows values only: no hidden rows, no errors, no
+formats of numbers, and nothing for a formula without a result, which a warning says. One cell far away from
+the others makes it ask for more memory than there is, which ends its process; therefore it has one of its
+own, for one table.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from docsend.isolation.processes import ChildProcess
 from docsend.manifest.bounded_parts import too_large
 from docsend.manifest.sheets import Header, Sheet, choose, find_header, fit, place
 from docsend.manifest.table import Table, TableRow
+from docsend.manifest.workbook_cells import rounded_problem
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -70,13 +72,15 @@ def _rows(lines: bytes, header: Header) -> Iterator[TableRow]:
 
 
 def _parse_row(reply: Any) -> TableRow:
-    number, cells, numeric = reply
-    return TableRow(int(number), list(map(str, cells)), numeric=frozenset(map(int, numeric)))
+    number, cells, numeric, rounded = reply
+    problems = tuple(rounded_problem(int(number), int(column)) for column in rounded)
+    return TableRow(int(number), list(map(str, cells)), problems, frozenset(map(int, numeric)))
 
 
 def _limits_warning() -> Problem:
     message = Message(
-        "a workbook of this format does not show hidden rows, errors and formulas without results"
+        "a workbook of this format does not show hidden rows, errors, formulas without results and the "
+        "formats of numbers"
     )
     return Problem(Code.LIMITED_READER, message, Message("save it as .xlsx to have them checked"))
 

@@ -21,7 +21,7 @@ from xml.parsers import expat
 from docsend.codes import Code
 from docsend.errors import DocsendError, InvalidSubmission
 from docsend.i18n import Message
-from docsend.manifest import sheet_facts, sheets, workbook_cells
+from docsend.manifest import number_formats, sheet_facts, sheets, workbook_cells
 from docsend.manifest.bounded_parts import MAX_ROW_NUMBER, MAX_TEXTS, BoundedPart, too_large
 from docsend.manifest.sheet_facts import HasDocumentType
 from docsend.manifest.sheets import Sheet
@@ -31,6 +31,7 @@ from docsend.model.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+    from docsend.manifest.number_formats import NumberFormat
     from docsend.manifest.sheet_facts import SheetFacts
 
 _STRICT = "http://purl.oclc.org/ooxml/"  # the namespaces of the variant Strict Open XML
@@ -165,7 +166,7 @@ class _Workbook:
         with _reporting(Message("its styles are damaged")):
             apply_stylesheet(reader.archive, reader.wb)
         self._book = reader.wb
-        self._zero_formats: dict[int, str | None] = {}
+        self._formats: dict[int, NumberFormat] = {}
         self._numeric: dict[frozenset[int], frozenset[int]] = {}
 
     def find_header(self, sheet: Sheet) -> sheets.Header:
@@ -240,10 +241,15 @@ class _Workbook:
                 problems.append(_error_problem(number, column, text))
             elif cell["data_type"] == "n":
                 numeric.append(column)
-                if pattern := self._zero_format(cell["style_id"]):
-                    text = workbook_cells.apply_zero_format(text, pattern)
+                style = cell["style_id"]
+                format_ = self._formats.get(style) or self._format(style)
+                if not format_.is_plain:
+                    shown = format_.apply(text)
+                    if shown is None:
+                        problems.append(_format_problem(number, column))
+                    text = shown or text
                 if workbook_cells.is_rounded(value):
-                    problems.append(_rounded_problem(number, column))
+                    problems.append(workbook_cells.rounded_problem(number, column))
             if column >= len(cells):
                 cells.extend([""] * (column - len(cells)))
                 cells.append(text)
@@ -260,13 +266,12 @@ class _Workbook:
         links = facts.links.get(number)
         return row._replace(links=_useful_links(links, cells)) if links else row
 
-    def _zero_format(self, style: int) -> str | None:
-        if style not in self._zero_formats:
-            from openpyxl.cell.read_only import ReadOnlyCell  # type: ignore[import-untyped]
+    def _format(self, style: int) -> NumberFormat:
+        from openpyxl.cell.read_only import ReadOnlyCell  # type: ignore[import-untyped]
 
-            cell = ReadOnlyCell(SimpleNamespace(parent=self._book), 1, 1, None, style_id=style)
-            self._zero_formats[style] = workbook_cells.zero_format(cell.number_format)
-        return self._zero_formats[style]
+        cell = ReadOnlyCell(SimpleNamespace(parent=self._book), 1, 1, None, style_id=style)
+        format_ = self._formats[style] = number_formats.parse(cell.number_format)
+        return format_
 
     def _member(self, sheet: Sheet) -> str:
         return next(place.member for place in self.places if place.sheet is sheet)
@@ -380,13 +385,10 @@ def _formula_problem(row: int, column: int) -> CellProblem:
     )
 
 
-def _rounded_problem(row: int, column: int) -> CellProblem:
-    return CellProblem(
-        column,
-        Code.NUMBER_ROUNDED,
-        Message(
-            "{cell} contains a number of which the spreadsheet keeps only 15 digits",
-            cell=workbook_cells.cell_name(row, column),
-        ),
-        Message("format the column as text and enter the number again"),
+def _format_problem(row: int, column: int) -> CellProblem:
+    message = Message(
+        "{cell} shows its number in a format of which docsend reads the digits alone",
+        cell=workbook_cells.cell_name(row, column),
     )
+    hint = Message("format the column as text and enter what the cell should show")
+    return CellProblem(column, Code.ZEROS_MISSING, message, hint)

@@ -32,6 +32,7 @@ _FORMULA = re.compile(
     r"""=\s*(?:["'\u201c-\u201f\u2018-\u201b\xab].*["'\u201c-\u201f\u2018-\u201b\xbb]|[A-Za-z_.]+\(.*\))\s*""",
     re.DOTALL,
 )
+_LETTER = re.compile(r"(?![eE][+-]?[0-9])[^\W\d_]")
 # The decimals of a whole number, such as the `.0` with which programs write an id number as a float.
 _DECIMAL_ZEROS = re.compile(r"^([0-9]+)[.,]0+$")
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
@@ -92,6 +93,8 @@ def repair_number(name: str, value: str, row: int, problems: list[Problem], *, i
     keeps its zeros, so a digit is missing that nobody knows. If zeros are restored, a warning is added to
     `problems`. If the number was rounded, an error is added and "" is returned.
     """
+    if is_number and _LETTER.search(value) and not value.startswith("-"):
+        value = "".join(filter(str.isdecimal, value))  # the format of a cell added the rest
     value = value.removesuffix("'")  # the second of two apostrophes, of which `clean_cell` removes the first
     if value.isdecimal() and len(value) == EXPECTED_DIGITS.get(name, len(value)) and name != "booklet":
         return value

@@ -15,7 +15,7 @@ from docsend.manifest.columns import (
     HEADER_ROWS,
     REPORT_COLUMNS,
     Header,
-    column_name,
+    column_names,
     find_header_row,
     kept_columns,
     read_header,
@@ -61,7 +61,7 @@ class TableHeader(NamedTuple):
         # Nearly all rows have a path with a folder or an extension there, and need no closer look.
         if "/" in cell or (cell[-4:-3] == "." and len(cell) > 4):
             return False
-        names = [name if name in COLUMNS + REPORT_COLUMNS else "" for name in map(column_name, row.cells)]
+        names = [name if name in COLUMNS + REPORT_COLUMNS else "" for name in column_names(row.cells)]
         if _without_end(names) == _without_end(self.columns):
             return True
         if "documents" in names and (names.count("") < len(names) - 1 or len(self.columns) == 1):
