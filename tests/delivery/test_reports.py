@@ -97,6 +97,44 @@ def test_a_report_that_a_spreadsheet_has_changed_is_not_sent_a_second_time(run, 
     assert sandbox.count() == 3
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_unfinished_row_that_a_spreadsheet_has_changed_is_not_sent_a_second_time(
+    run, sandbox, tmp_path, monkeypatch, form
+) -> None:
+    """The service has received the row, but its response was lost, so the ledger does not know."""
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0.5")
+    rows = make_rows(tmp_path, 2)
+    rows[0][5] = "5."
+    file, report = save_manifest(tmp_path, rows), tmp_path / f"r.{form}"
+
+    def lose_receipts(_request, _count, phase):
+        return doubles.Reply(cut=True) if phase == "after" else None
+
+    with doubles.relay(sandbox.url, lose_receipts) as (url, _):
+        assert run("send", "--batch", file, "--service", url, "--report", report).code == 7
+    assert [(row["status"], len(row["key"])) for row in read_report(report)] == [("unfinished", 52)] * 2
+    received = sandbox.count()
+    assert received == 2
+    report.write_text(report.read_text("utf-8").replace("'5.", "5").replace("5.", "5"), "utf-8")
+    changed = run("send", "--batch", report, "--service", url)
+    assert (changed.code, sandbox.count(), "row" in changed.err) == (3, received, True)
+    assert "the content of this row has changed since the report was written [key-changed]" in changed.err
+
+
+def test_a_refused_row_of_a_report_can_be_corrected_and_sent(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 1)), tmp_path / "r.csv"
+
+    def refuse(_request, _count, phase):
+        errors = [{"pointer": "/reference", "code": "reference-too-long", "detail": "too long"}]
+        return doubles.problem(422, "invalid", errors=errors) if phase == "before" else None
+
+    with doubles.relay(sandbox.url, refuse) as (url, _):
+        assert run("send", "--batch", file, "--service", url, "--report", report).code == 9
+    assert read_report(report)[0]["status"] == "refused"
+    report.write_text(report.read_text("utf-8").replace("client 0", "client zero"), "utf-8")
+    assert run("send", "--batch", report, "--service", sandbox.url).out == "1 row: 1 received\n"
+
+
 def test_a_report_has_its_final_name_only_when_it_is_complete(run, sandbox, tmp_path) -> None:
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
     part = tmp_path / "r.csv.part"

@@ -19,6 +19,7 @@ from docsend.delivery.batch import Batch, Outcome, Share
 from docsend.delivery.batch_result import BatchResult, OutcomeCounts
 from docsend.delivery.coverage import ReportedShare
 from docsend.delivery.preflight import PreflightResult, run_preflight
+from docsend.delivery.recall import EarlierReceipts
 from docsend.delivery.report import Report
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
@@ -163,7 +164,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
 
 
 def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> PreflightResult:
-    """Check every row, and look for what was received before.
+    """Check every row, and look for what the ledger knows of it.
 
     Rows that repeat what was received are errors in a dry run. Otherwise they are only announced, because
     the ledger decides about each of them when it is recorded.
@@ -171,11 +172,12 @@ def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> Pref
     endpoint, file = context.settings.endpoint, context.settings.ledger_file
     with contextlib.ExitStack() as stack:
         known = None
-        if not batch.anyway and endpoint is not None and file.exists():
+        if not (batch.anyway and is_dry_run) and endpoint is not None and file.exists():
             from docsend.delivery.repetition import ReceivedBefore
 
             ledger = stack.enter_context(context.open_ledger())
-            batch = batch._replace(identity_key=ledger.identity_key())
+            identity_key = None if batch.anyway else ledger.identity_key()
+            batch = batch._replace(identity_key=identity_key, needs_keys=not is_dry_run)
             known = ReceivedBefore(ledger, endpoint.name)
         progress = stack.enter_context(context.output.row_progress(CHECKED_TEXTS, None))
         plan = run_preflight(batch, progress.update, known)
@@ -298,7 +300,8 @@ def _send(
             signals.stop_on_signal(lambda: _stop(context, runner)) as received_signals,
             contextlib.closing(runner.outcomes(stages)) as outcomes,
         ):
-            for outcome in outcomes:
+            earlier = EarlierReceipts(batch, plan, ledger, context.settings.chosen_endpoint().name)
+            for outcome in map(earlier.complete, outcomes):
                 counts.add(outcome)
                 notices.say(outcome.notices)
                 progress.update(counts.tried, counts.tried - counts.received, is_stopping=runner.is_stopped)

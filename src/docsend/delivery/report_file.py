@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.manifest import report_cells
-from docsend.manifest.columns import COLUMNS, REPORT_COLUMNS, has_exact_cells
+from docsend.manifest.columns import BATCH_ROWS, COLUMNS, REPORT_COLUMNS, has_exact_cells
 from docsend.manifest.reader import split_documents
 from docsend.manifest.repair import clean_cell
 from docsend.storage import files
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PART_SUFFIX = ".part"
+# Columns in which a spreadsheet must change nothing. The others are docsend's own, and scripts read them.
+_PROTECTED_COLUMNS = frozenset((*COLUMNS, "receipt"))
 _MAX_BYTES = 200 * 2**20  # four times the limit of a manifest
 # Statuses of rows, from the least to the most informative.
 STATUSES = ("", "not tried", "checked", "unfinished", "faulty", "refused", "received")
@@ -78,7 +80,12 @@ def format_row(columns: Sequence[str], cells: Mapping[str, str], *, as_json: boo
     values = [cells.get(name, "") for name in columns]
     if as_json:
         return escape_json(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)) + "\n"
-    return _format_csv_line([report_cells.escape(value) for value in values])
+    return _format_csv_line(
+        [
+            report_cells.escape(value, keeps_numbers=name not in _PROTECTED_COLUMNS)
+            for name, value in zip(columns, values, strict=True)
+        ]
+    )
 
 
 def _format_csv_line(values: Sequence[str]) -> str:
@@ -137,4 +144,11 @@ def _read_row(row: dict[str, str], *, as_json: bool) -> dict[str, str]:
     known = {name: value for name, value in row.items() if name in COLUMNS + REPORT_COLUMNS}
     if not has_exact_cells(row):
         return {name: clean_cell(value) for name, value in known.items()}
-    return known if as_json else {name: report_cells.unescape(value) for name, value in known.items()}
+    if as_json:
+        return known
+    if BATCH_ROWS not in row:
+        return {name: report_cells.unescape_earlier(value) for name, value in known.items()}
+    return {
+        name: report_cells.unescape(value, keeps_numbers=name not in _PROTECTED_COLUMNS)
+        for name, value in known.items()
+    }

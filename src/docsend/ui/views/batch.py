@@ -188,7 +188,7 @@ class BatchRow(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         outcome = self.outcome
-        return to_json.result(
+        result = to_json.result(
             _STATUS.get(outcome.status, outcome.status),
             outcome.submission,
             is_repeated=outcome.is_repeated,
@@ -197,6 +197,7 @@ class BatchRow(NamedTuple):
             problems=outcome.problems or _IMPLIED_PROBLEMS.get(outcome.status, ()),
             row=outcome.row.number,
         )
+        return result | {"key": outcome.key}
 
     def show(self, streams: Streams) -> None:
         pass
