@@ -34,8 +34,8 @@ def completions(capsys, *words: str) -> dict[str, str]:
     [
         ([""], {"send", "login", "required", "catalog", "receipts", "senders", "doctor", "sandbox"}),
         (["re"], {"required", "receipts"}),
-        (["receipts", ""], {"show", "resume", "merge", "export", "withdraw"}),
-        (["--json", "receipts", "re"], {"resume"}),
+        (["receipts", ""], {"show", "resume", "repair", "merge", "export", "withdraw"}),
+        (["--json", "receipts", "re"], {"resume", "repair"}),
         (["required", "u"], {"upload"}),
         (["send", "--dr"], {"--dry-run"}),
         (["receipts", "--mo"], {"--most"}),

@@ -8,8 +8,9 @@ import pytest
 
 import damaged_ledgers
 import samples
-from conftest import ABOUT, WHO
+from conftest import ABOUT, WHO, RunningSandbox
 from damaged_ledgers import change_receipt, with_member
+from docsend.sandbox import server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,14 +119,16 @@ def test_without_the_service_a_damaged_receipt_is_not_believed(run, payslip, san
 
 
 def test_a_service_that_does_not_know_the_submission_replaces_nothing(
-    run, payslip, sandbox, sent, ledger, shared_sandbox
+    run, payslip, sandbox, sent, ledger, tmp_path
 ) -> None:
     change_receipt(ledger, DAMAGES["its number"])
-    _rename_service(ledger, sandbox.url, shared_sandbox.url)
-    outcome = run("send", payslip, *SEND, "--service", shared_sandbox.url)
-    assert outcome.code == 8
-    assert "the service does not know this submission" in outcome.err
-    assert shared_sandbox.state(sent.json["key"]) is None, "nothing is sent a second time"
+    with server.run_in_background(tmp_path / "other") as url:
+        _rename_service(ledger, sandbox.url, url)
+        outcome = run("send", payslip, *SEND, "--service", url)
+        assert outcome.code == 8
+        assert "the service does not know this submission" in outcome.err
+        other = RunningSandbox(url, tmp_path / "other")
+        assert other.state(sent.json["key"]) is None, "nothing is sent a second time"
 
 
 def _rename_service(ledger: Path, old: str, new: str) -> None:

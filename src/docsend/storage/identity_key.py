@@ -129,7 +129,8 @@ def _unusable_key(file: Path, reason: Message) -> LocalError:
     return LocalError(
         Message("the ledger's key file {file} cannot be used: {reason}", file=file, reason=reason),
         Message(
-            "restore it from a backup; as the last resort, move the ledger and its key file aside: the service "
-            "still recognizes the same submissions, but earlier references and contents are no longer known"
+            "restore it from a backup; as the last resort, move the ledger and its key file aside: the "
+            "service still recognizes the same submissions, but earlier references and contents are no "
+            "longer known"
         ),
     )
