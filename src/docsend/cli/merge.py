@@ -23,7 +23,7 @@ def merge(
     """Merge the reports of several shares or several runs of one batch, and print the result as CSV.
 
     Each row appears once, with the best status found in any report. The output is also a valid manifest.
-    With --json, it is JSON Lines. Exit code 7 also means that a share has no report; its number is printed.
+    With --json, it is JSON Lines. Exit code 7 also means that a share or a row is missing.
     """
     from docsend.delivery import merged_reports
     from docsend.ui.views.merged import say_summary

@@ -77,6 +77,7 @@ class ReportedShare(NamedTuple):
 class MissingShares(NamedTuple):
     """Numbers of the shares of a batch that no report is about, out of `total`."""
 
+    batch: str
     numbers: tuple[int, ...]
     total: int
 
@@ -87,9 +88,11 @@ def find_missing(reported: Iterable[ReportedShare]) -> Iterator[MissingShares]:
     for each in reported:
         covered = batches.setdefault(each.batch, {}).setdefault(each.share.total, set(each.empty))
         covered.add(each.share.number)
-    for by_total in batches.values():
+    for batch, by_total in batches.items():
         missing = [
-            MissingShares(tuple(sorted(numbers)), total) for total, numbers in _uncovered(by_total) if numbers
+            MissingShares(batch, tuple(sorted(numbers)), total)
+            for total, numbers in _uncovered(by_total)
+            if numbers
         ]
         if len(missing) == len(by_total):  # else the shares of one total are complete
             yield min(missing, key=lambda each: len(each.numbers) / each.total)
