@@ -18,6 +18,7 @@ from accounts import CLEAR
 from batch_files import make_rows, read_report, save_manifest, start_batch
 from conftest import PERSON
 from docsend.checks import documents
+from docsend.cli.context import CommandContext
 from docsend.delivery import second_round
 from docsend.ui import progress
 
@@ -201,3 +202,29 @@ def test_rows_that_were_not_tried_keep_the_key_of_an_earlier_try(run, sandbox, t
     rows = read_report(report)
     assert any(row["status"] == "not tried" for row in rows)
     assert {len(row["key"]) for row in rows} == {52}
+
+
+@pytest.mark.parametrize("target", ["open_ledger", "open_service"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_just_before_the_first_row_ends_with_counts_and_leaves_the_report(
+    run, sandbox, tmp_path, monkeypatch, target, number, code
+) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 3)), tmp_path / "r.csv"
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", report)
+    assert run(*argv).code == 0
+    before = report.read_bytes()
+    real = getattr(CommandContext, target)
+    calls: list[object] = []
+
+    def interrupt(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        if len(calls) == (2 if target == "open_ledger" else 1):  # the first one is for the checks
+            os.kill(os.getpid(), number)
+        return real(*args, **options)
+
+    monkeypatch.setattr(CommandContext, target, interrupt)
+    outcome = run(*argv, "--json")
+    assert (outcome.code, report.read_bytes(), list(tmp_path.glob("r.*"))) == (code, before, [report])
+    assert (outcome.summary["rows"], outcome.summary["counts"]["not_tried"]) == (3, 3)
+    assert outcome.summary["report"] is None
+    assert "ended after" in outcome.err

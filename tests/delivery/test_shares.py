@@ -316,6 +316,42 @@ def test_missing_shares_of_several_batches_are_told_apart_by_their_reports(
     assert run("receipts", "merge", one, two).code == 0
 
 
+def test_reports_that_are_left_from_another_month_are_noticed_by_the_manifest(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    """A failed check does not replace a report with receipts, so the reports are those of November."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports").mkdir()
+    november = save_manifest(tmp_path, make_rows(tmp_path, 6), "november.csv")
+    rows = make_rows(tmp_path, 6, first=20)
+    rows[2][0] = ""
+    december = save_manifest(tmp_path, rows, "december.csv")
+    rows[1][4] = "000000019"
+    faulty = save_manifest(tmp_path, rows, "faulty.csv")
+    reports = [Path("reports") / f"result-{k}.csv" for k in (1, 2)]
+
+    def send(manifest: Path, *more: object) -> list[int]:
+        argv = ("send", "--batch", manifest, "--service", sandbox.url, *more)
+        return [
+            run(*argv, "--shard", f"{k}/2", "--report", report).code for k, report in enumerate(reports, 1)
+        ]
+
+    assert send(november) == [0, 0]
+    assert run("receipts", "merge", *reports, "--manifest", november).code == 0
+    assert 3 in send(faulty)
+    stale = run("receipts", "merge", *reports, "--manifest", december)
+    assert stale.code == 7
+    assert "6 rows of the manifest are in no report; the first is row 2" in stale.err
+    assert send(december, "--to", "benefits", "--remark", "x") == [0, 0]
+    merged = run("receipts", "merge", *reports, "--manifest", december)
+    assert (merged.code, "of the manifest" in merged.err) == (0, False)
+    twice = save_manifest(tmp_path, [*rows[3:], rows[3]], "twice.csv")
+    assert "row 5 of the manifest is in no report" in (
+        run("receipts", "merge", *reports, "--manifest", twice).err
+    )
+    assert run("receipts", "merge", *reports, "--manifest", "none.csv").code == 2
+
+
 @pytest.mark.needs("parallel", "pgrep")
 def test_shares_under_gnu_parallel_killed_and_overlapping_send_each_row_once(sandbox, tmp_path, run) -> None:
     if sys.platform == "win32":

@@ -35,7 +35,8 @@ class MergedReport(NamedTuple):
 
     `batches` says what the reports are about, by the name of the batch. `partial` contains the reports of
     runs that did not finish. `missing` contains the shares that no report is about. `without_share` contains
-    the reports that do not name their share, as docsend 0.1 wrote them.
+    the reports that do not name their share, as docsend 0.1 wrote them. `unreported` contains the rows of the
+    manifest that no report is about, if the reports were compared with one.
     """
 
     columns: tuple[str, ...]
@@ -45,6 +46,7 @@ class MergedReport(NamedTuple):
     missing: tuple[MissingShares, ...]
     without_share: tuple[Path, ...]
     without_receipt: tuple[RowWithoutReceipt, ...]
+    unreported: tuple[int, ...] = ()
 
     @property
     def counts(self) -> Counter[str]:
@@ -60,7 +62,9 @@ class MergedReport(NamedTuple):
         counts = self.counts
         faulty = sum(counts[status] for status in _FAULTY)
         unfinished = counts.total() - faulty - counts["received"]
-        lacks_rows = not self.rows or any(batch.missing_rows for batch in self.batches.values())
+        lacks_rows = (
+            not self.rows or self.unreported or any(batch.missing_rows for batch in self.batches.values())
+        )
         return rows_exit_code(
             has_unfinished=bool(unfinished or self.partial or self.missing or lacks_rows),
             has_faulty=bool(faulty),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from docsend.i18n import Message, join
 from docsend.model.states import STATE_NAMES
-from docsend.ui.views.batch import row_summary
+from docsend.ui.views.batch import row_summary, say_partial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ _MAX_FILES = 3
 def say_summary(streams: Streams, merged: MergedReport) -> None:
     """Print the number of rows by status, and what is missing."""
     for file in merged.partial:
-        streams.say_always(Message("{file} is from an unfinished run: rows may be missing", file=file))
+        say_partial(streams, file)
     numbers = join(
         [
             Message("{count:,} {status}", count=count, status=STATE_NAMES[status])
@@ -95,6 +95,18 @@ def _say_missing(streams: Streams, merged: MergedReport) -> None:
                 )
             )
             streams.say(Message("send the manifest again with --report, and merge the report, too"))
+    if merged.unreported:
+        streams.say_always(
+            Message.plural(
+                "row {row} of the manifest is in no report",
+                "{count:,} rows of the manifest are in no report; the first is row {row}",
+                len(merged.unreported),
+                row=merged.unreported[0],
+            )
+        )
+        streams.say(
+            Message("send the manifest with --report, or leave out reports that are left from another batch")
+        )
     if has_several and merged.missing:
         streams.say_always(
             Message(
