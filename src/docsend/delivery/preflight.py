@@ -36,7 +36,8 @@ class PreflightResult:
 
     `needs_account` is true if a row without errors is a personal submission. Only an account can send one.
     `repetitions` are the errors of rows that repeat what was received before, as far as the ledger shows.
-    Such a row does not keep the others from being sent.
+    Such a row does not keep the others from being sent. `known_keys` contains the keys of the rows that the
+    ledger knows, by row number.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class PreflightResult:
         self.warnings: list[Problem] = []
         self.warning_count = 0
         self.repetitions: dict[int, Problem] = {}
+        self.known_keys: dict[int, str] = {}
 
     def record(self, row: int, problems: Iterable[Problem]) -> None:
         """Record all errors of a row, but only the first 1,000 warnings of the whole batch.
@@ -75,7 +77,7 @@ def run_preflight(
 ) -> PreflightResult:
     """Check every row of a batch. Call `on_progress` with the number of rows checked so far.
 
-    `known` tells which rows repeat what was received before.
+    `known` tells which rows the ledger knows, and which repeat what was received before.
     """
     result = PreflightResult()
     duplicates = _DuplicateDetector()
@@ -98,7 +100,11 @@ def run_preflight(
                 on_progress(result.rows)
             if known is not None:
                 digests = {each.row: (each.key, each.digests) for each in summaries if each.digests}
-                result.repetitions.update(known.problems(digests))
+                if digests:
+                    result.repetitions.update(known.problems(digests))
+                keys = {each.row: each.key for each in summaries if each.key}
+                if batch.needs_keys and keys:
+                    result.known_keys.update(known.known_keys(keys))
     for row in result.faulty:
         result.repetitions.pop(row, None)
     return result
@@ -110,7 +116,7 @@ class _RowSummary(NamedTuple):
     `documents` contains (digest, name) pairs. Two rows with the same `reference_group` have the same
     reference, person, destination, subject and type. Two rows with the same `content_group` have the same
     documents instead of the reference. Of a row in another share, only the `reference_group` is known. `key`
-    and `digests` are known if the rows are compared with a ledger.
+    and `digests` are there if the rows are compared with a ledger.
     """
 
     row: int
@@ -154,8 +160,10 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
         *_groups(batch, submission),
     )
     # The account of a personal submission is not known yet.
-    if batch.identity_key is None or submission.occurrence > 1 or not submission.has_key:
+    if not submission.has_key:
         return summary
+    if batch.identity_key is None or submission.occurrence > 1:
+        return summary._replace(key=submission.key) if batch.needs_keys else summary
     return summary._replace(key=submission.key, digests=batch.identity_key.digests(submission))
 
 

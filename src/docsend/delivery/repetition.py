@@ -49,6 +49,11 @@ class ReceivedBefore:
         self._ledger = ledger
         self._service = service
 
+    def known_keys(self, keys: Mapping[int, str]) -> dict[int, str]:
+        """Return those of the keys that the ledger knows, by row."""
+        known = self._ledger.find_keys(self._service, list(keys.values()))
+        return {row: key for row, key in keys.items() if key in known}
+
     def problems(self, rows: Mapping[int, tuple[str, IdentityDigests]]) -> dict[int, Problem]:
         """Return the errors of rows that repeat what was received, by row.
 

@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 COLUMNS = (*fields.NAMES, "sender", "documents")
 # Columns of a report that say which share of which batch it is about. docsend 0.1 did not write them.
 SHARE_COLUMNS = ("share", "empty_shares", "batch")
+# Column of a report with the number of rows of the whole batch. Versions before 0.2 did not write it.
+BATCH_ROWS = "batch_rows"
 # Columns that a report has in addition to those of its manifest. A report is also a manifest.
-REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", "problems", *SHARE_COLUMNS)
-# Statuses of a received row. docsend 0.1 wrote "before" for a repeated one.
-RECEIVED_STATUSES = ("received", "before")
+REPORT_COLUMNS = (
+    *("row", "status", "repeated", "key", "receipt", "received_at", "problems"),
+    *SHARE_COLUMNS,
+    BATCH_ROWS,
+)
+# Statuses of rows whose key still has to be that of their content. If it is not, a spreadsheet has changed
+# them. A refused row may be corrected. docsend 0.1 wrote "before" for a received row that was repeated.
+HELD_STATUSES = ("received", "before", "unfinished", "not tried", "checked")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
     **dict.fromkeys(("document", "files", "file", "file_name", "file_names", "attachments"), "documents"),

@@ -19,9 +19,10 @@ from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
 from docsend.manifest import encodings, json_lines, report_cells, text_tables, workbooks
 from docsend.manifest.columns import (
+    BATCH_ROWS,
     COLUMNS,
+    HELD_STATUSES,
     MOST_COLUMNS,
-    RECEIVED_STATUSES,
     has_exact_cells,
 )
 from docsend.manifest.paths import ManifestFolder
@@ -61,7 +62,7 @@ class Row(NamedTuple):
 
     `cells` includes the values of command line options for columns that the row leaves empty. `documents`
     contains the paths or patterns as written. `submission` contains no documents, because they have not been
-    read. If the manifest is a report that lists the row as received, `reported_key` is the key given there.
+    read. If the manifest is a report, `reported_key` is the key given there (see `HELD_STATUSES`).
     """
 
     number: int
@@ -263,13 +264,20 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
         _table_row,
         columns=header.columns,
         width=header.width,
-        read_cell=report_cells.unescape if has_exact_cells(header.columns) else clean_cell,
+        read_cell=_cell_reader(header.columns),
         defaults=defaults,
         converted=converted,
     )
     names = tuple(name for name in header.columns if name)
     warnings = (*table.warnings, *header.warnings)
     return Manifest(folder, description, names, defaults, lines, row, warnings, repeated)
+
+
+def _cell_reader(columns: Sequence[str]) -> Callable[[str], str]:
+    """Return the function that reads the cells of a table with these columns."""
+    if not has_exact_cells(columns):
+        return clean_cell
+    return report_cells.unescape if BATCH_ROWS in columns else report_cells.unescape_earlier
 
 
 def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> frozenset[str]:
@@ -410,8 +418,8 @@ def _create_row(
         cells["sender"] = sender
         submission = defaults.senders.apply(sender, submission)
     documents = split_documents(repaired.get("documents", ""))
-    is_received = cells_by_column.get("status") in RECEIVED_STATUSES
-    reported_key = cells_by_column.get("key") if is_received else None
+    is_held = cells_by_column.get("status") in HELD_STATUSES
+    reported_key = cells_by_column.get("key") if is_held else None
     return Row(number, cells, submission, documents, tuple(problems), reported_key or None)
 
 
