@@ -140,6 +140,17 @@ def _exported_anew(*more: str, times: int = 1) -> Callable[[Place], RunResult]:
     return run
 
 
+def _exported_anew_looking_alike(place: Place) -> RunResult:
+    """Export anew under references that people would call the same, one after another."""
+    place.send("--reference", "A-47 11")
+    results = []
+    for reference in _ALIKE:
+        place.export_anew()
+        results.append(place.send("--reference", reference))
+    assert {result.exit_code for result in results} == {3}, results
+    return results[-1]
+
+
 def _exported_anew_after_failure(when: str) -> Callable[[Place], RunResult]:
     def run(place: Place) -> RunResult:
         place.send_failing(when, "--reference", "4711")
@@ -156,6 +167,67 @@ def _old_command_after_new_export(place: Place) -> RunResult:
     assert place.send("--reference", "4711").exit_code == 0
     place.world.payslip.write_bytes(first)
     return place.send("--reference", "4711")
+
+
+def _sent_anyway_then_first_again(when: str, *more: str) -> Callable[[Place], RunResult]:
+    """Lose a request or a response, send an export anew with `--anyway`, and run the first command again."""
+
+    def run(place: Place) -> RunResult:
+        place.send_failing(when, "--reference", "4711")
+        first = place.world.payslip.read_bytes()
+        place.export_anew()
+        assert place.send("--reference", "4711", "--anyway").exit_code == 0
+        place.world.payslip.write_bytes(first)
+        return place.send("--reference", "4711", *more)
+
+    return run
+
+
+def _withdrawn_and_sent_all_the_same(place: Place) -> RunResult:
+    assert _old_command_after_new_export(place).exit_code == 5
+    return [place.send("--reference", "4711", "--occurrence", "2", "--anyway") for _ in range(2)][-1]
+
+
+def _both_unfinished(when: str, which: str) -> Callable[[Place], RunResult]:
+    """Leave two exports unfinished in a ledger of docsend 0.1.0, and run one of their commands again."""
+
+    def run(place: Place) -> RunResult:
+        exports = {"first": place.world.payslip.read_bytes()}
+        place.send_failing("before", "--reference", "4711")
+        place.export_anew()
+        exports["second"] = place.world.payslip.read_bytes()
+        place.send_failing(when, "--reference", "4711", "--anyway")
+        old_ledgers.rewrite_as(place.world.home / "ledger.sqlite3", 3)
+        place.world.payslip.write_bytes(exports[which])
+        return place.send("--reference", "4711")
+
+    return run
+
+
+def _batch_row_unfinished(*more: str) -> Callable[[Place], RunResult]:
+    """Leave a row unfinished, send an export anew with `--anyway`, and send the batch of the first again."""
+
+    def run(place: Place) -> RunResult:
+        row = bad_manifests.good(1, documents="1.pdf")
+        place.failing = "before"
+        assert place.send_batch(row).exit_code == 7
+        place.failing = None
+        first = (place.world.folder / "1.pdf").read_bytes()
+        place.export_batch_anew()
+        assert place.send_batch(row, more=("--anyway",)).exit_code == 0
+        (place.world.folder / "1.pdf").write_bytes(first)
+        return place.send_batch(row, more=more)
+
+    return run
+
+
+def _resumed(place: Place) -> RunResult:
+    """Leave a declared submission unfinished, send an export anew with `--anyway`, and resume."""
+    lab.store_catalog(lab.environment(place.world.home.parent), place.url, None)
+    place.send_failing("after", "--reference", "4711")
+    place.export_anew()
+    assert place.send("--reference", "4711", "--anyway").exit_code == 0
+    return place.world.run("receipts", "resume", "--service", place.url)
 
 
 def _exported_anew_unreachable(place: Place) -> RunResult:
@@ -232,13 +304,26 @@ def _employer(place: Place) -> RunResult:
     return place.world.run(*send, "--service", place.url)
 
 
-def _personal(place: Place) -> RunResult:
+def _personal(*more: str) -> Callable[[Place], RunResult]:
+    def run(place: Place) -> RunResult:
+        place.world.set_account("1002", "fictional-clear")
+        options = bad_manifests_options(("--to", "personal"))
+        del options[options.index("--id") : options.index("--id") + 2]
+        assert place.world.run("send", place.world.payslip, *options, "--service", place.url).exit_code == 0
+        place.export_anew()
+        return place.world.run("send", place.world.payslip, *options, "--service", place.url, *more)
+
+    return run
+
+
+def _personal_batch(place: Place) -> RunResult:
+    """Send a personal row, export it anew, and check the batch."""
     place.world.set_account("1002", "fictional-clear")
-    options = bad_manifests_options(("--to", "personal"))
-    del options[options.index("--id") : options.index("--id") + 2]
-    assert place.world.run("send", place.world.payslip, *options, "--service", place.url).exit_code == 0
-    place.export_anew()
-    return place.world.run("send", place.world.payslip, *options, "--service", place.url)
+    row = "personal,unemployment,employer,payslips,4711,1.pdf"
+    head = "to,subject,category,type,reference,documents"
+    assert place.send_batch(row, head=head).exit_code == 0
+    place.export_batch_anew()
+    return place.send_batch(row, head=head, more=("--dry-run",))
 
 
 def _batch(*rows: str, more: tuple[str, ...] = (), times: int = 1) -> Callable[[Place], RunResult]:
@@ -255,6 +340,15 @@ def _batch_exported_anew(*more: str, sent: int = 3) -> Callable[[Place], RunResu
         return place.send_batch(*rows, more=more)
 
     return run
+
+
+def _batch_with_occurrences(place: Place) -> RunResult:
+    head = f"{bad_manifests.HEAD},occurrence"
+    rows = [bad_manifests.good(n, documents=f"{n}.pdf") for n in (1, 2)]
+    assert place.send_batch(*(f"{row},{n}" for row in rows for n in (1, 2)), head=head).exit_code == 0
+    place.export_batch_anew()
+    (place.world.folder / "1.pdf").write_bytes(samples.pdf(1))
+    return place.send_batch(f"{rows[0]},3", f"{rows[1]},2", head=head, more=("--dry-run",))
 
 
 def _batch_exported_anew_after_failure(when: str) -> Callable[[Place], RunResult]:
@@ -302,12 +396,27 @@ def _old_ledger(*first: str) -> Callable[[Place], RunResult]:
     return run
 
 
+def _old_batch(place: Place) -> RunResult:
+    rows = [bad_manifests.good(n, documents=f"{n}.pdf") for n in (1, 2, 3)]
+    assert place.send_batch(*rows).exit_code == 0
+    old_ledgers.rewrite_as(place.world.home / "ledger.sqlite3", 3)
+    place.export_batch_anew()
+    return place.send_batch(*rows, more=("--dry-run",))
+
+
 def _without_key_file(place: Place) -> RunResult:
     place.send()
     (place.world.home / "ledger.key").unlink()
     return place.send("--reference", "another")
 
 
+# The reference `A-47 11` as people might write it, or a program might export it.
+_ALIKE = (
+    *("a-47 11", "A-47  11", "A-47\N{NO-BREAK SPACE}11", "\N{RIGHT-TO-LEFT MARK}A-47 11"),
+    *("A-47 11\N{RIGHT-TO-LEFT MARK}", "A-4\N{ZERO WIDTH SPACE}7 11", "A-47 11\N{ZERO WIDTH JOINER}"),
+    *("\N{FULLWIDTH LATIN CAPITAL LETTER A}-\N{FULLWIDTH DIGIT FOUR}7 11", "A\N{EN DASH}47 11"),
+    *("A\N{NON-BREAKING HYPHEN}47 11", "A-47\N{IDEOGRAPHIC SPACE}11", "A-47 11\N{VARIATION SELECTOR-16}"),
+)
 _GOOD = [bad_manifests.good(n, documents=f"{n}.pdf") for n in (1, 2, 3)]
 _REFUSED_REFERENCE = "refuses: `reference-received-before`, with the number and the date of the receipt"
 _REFUSED_CONTENT = "refuses: `content-received-before`, with the number and the date of the receipt"
@@ -368,6 +477,14 @@ SITUATIONS = (
         "the same, with `--anyway`, several times", "sends it once", _exported_anew("--anyway", times=3), 0, 2
     ),
     Situation(
+        "exported anew, and the reference differs in blanks, dashes, upper case or invisible marks",
+        _REFUSED_REFERENCE,
+        _exported_anew_looking_alike,
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
         "exported anew, after the request was lost",
         _FENCED,
         _exported_anew_after_failure("before"),
@@ -390,6 +507,42 @@ SITUATIONS = (
         5,
         1,
         ("withdrawn",),
+    ),
+    Situation(
+        "the same, with `--occurrence 2 --anyway`, several times",
+        "sends it once",
+        _withdrawn_and_sent_all_the_same,
+        0,
+        2,
+    ),
+    Situation(
+        "a request was lost, then an export anew was sent with `--anyway`, then the first again",
+        "withdraws the first at the service, and refuses it: `reference-received-before`",
+        _sent_anyway_then_first_again("before"),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "the same, and the first had been received",
+        "keeps its receipt",
+        _sent_anyway_then_first_again("after"),
+        0,
+        2,
+    ),
+    Situation(
+        "the same, with `--anyway`, and the first had not been received",
+        "sends",
+        _sent_anyway_then_first_again("before", "--anyway"),
+        0,
+        2,
+    ),
+    Situation(
+        "`receipts resume`, and the same reference was received since",
+        "does not finish it: the ledger does not tell whether both are meant",
+        _resumed,
+        6,
+        1,
     ),
     Situation(
         "exported anew, and the service cannot be asked",
@@ -427,7 +580,15 @@ SITUATIONS = (
     Situation(
         "exported anew for the signed-in person",
         _REFUSED_REFERENCE,
-        _personal,
+        _personal(),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "the same, with `--dry-run`",
+        "shows this error",
+        _personal("--dry-run"),
         3,
         1,
         ("reference-received-before",),
@@ -490,6 +651,22 @@ SITUATIONS = (
     ),
     Situation("the same, with `--anyway`", "sends", _batch_exported_anew("--anyway"), 0, 6),
     Situation(
+        "a batch for the signed-in person exported anew, with `--dry-run`",
+        "shows this error",
+        _personal_batch,
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "a batch with higher occurrences, of which one row was exported anew, with `--dry-run`",
+        "shows the error of that row",
+        _batch_with_occurrences,
+        3,
+        4,
+        ("reference-received-before",),
+    ),
+    Situation(
         "a batch of which one row was received, exported anew",
         "refuses that row and sends the others",
         _batch_exported_anew(sent=1),
@@ -514,6 +691,22 @@ SITUATIONS = (
         ("reference-received-before",) * 3,
     ),
     Situation(
+        "a batch whose row is unfinished, and an export anew of it was sent with `--anyway`",
+        "withdraws the row at the service, and refuses it: `reference-received-before`",
+        _batch_row_unfinished(),
+        9,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "the same, with `--dry-run`",
+        "shows this error",
+        _batch_row_unfinished("--dry-run"),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
         "two rows with the same reference for the same person",
         "sends nothing",
         _batch(_GOOD[0], bad_manifests.good(1, documents="2.pdf")),
@@ -522,7 +715,18 @@ SITUATIONS = (
         ("reference-in-two-rows",),
     ),
     Situation(
-        "the same, and the rows are in different shares",
+        "the same, and the references differ in blanks or upper case",
+        "sends nothing",
+        _batch(
+            bad_manifests.good(1, documents="1.pdf", reference="a b"),
+            bad_manifests.good(1, documents="2.pdf", reference="A  B"),
+        ),
+        3,
+        0,
+        ("reference-in-two-rows",),
+    ),
+    Situation(
+        "two rows with the same reference, and the rows are in different shares",
         "sends nothing, in either share",
         _rows_in_two_shares,
         3,
@@ -560,12 +764,36 @@ SITUATIONS = (
         ("reference-received-before",),
     ),
     Situation(
-        "the same, and the remark has changed since",
+        "a batch exported anew, and docsend 0.1.0 had sent the first, with `--dry-run`",
+        "shows each of these errors",
+        _old_batch,
+        3,
+        3,
+        ("reference-received-before",) * 3,
+    ),
+    Situation(
+        "exported anew, docsend 0.1.0 had sent the first, and the remark has changed since",
         "cannot tell whether it is for the same person: warns and sends",
         _old_ledger("--remark", "first"),
         0,
         2,
         ("perhaps-received-before",),
+    ),
+    Situation(
+        "docsend 0.1.0 left two exports unfinished; the second was not received and its command runs",
+        _FENCED,
+        _both_unfinished("before", "second"),
+        0,
+        1,
+        ("earlier-withdrawn",),
+    ),
+    Situation(
+        "the same, and the second was received, and the command of the first runs",
+        "keeps the receipt of the second, withdraws the first and refuses it: `reference-received-before`",
+        _both_unfinished("after", "first"),
+        3,
+        1,
+        ("reference-received-before",),
     ),
     Situation(
         "the ledger's key file is missing", "sends nothing", _without_key_file, 8, 1, ("local-failure",)

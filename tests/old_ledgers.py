@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 from typing import TYPE_CHECKING
 
+from docsend.model.canonical import key_of_bytes
 from docsend.model.states import STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 _SUBMISSION = (
@@ -83,6 +86,26 @@ def rewrite_as(file: Path, version: int) -> None:
             old.executemany(f"INSERT INTO {table} VALUES ({marks})", rows[table])  # noqa: S608
         if version == 2:
             old.executescript(_BACK_TO_2)
+
+
+def add_others(file: Path, count: int) -> None:
+    """Add newer entries like the only one in a ledger of version 3, for others, with other documents."""
+    with contextlib.closing(sqlite3.connect(file)) as ledger, ledger:
+        (submission,) = ledger.execute("SELECT * FROM submission").fetchall()
+        documents = ledger.execute("SELECT * FROM document").fetchall()
+        for number in range(count):
+            key = key_of_bytes(b"fictional %d" % number)
+            values = dict(zip(_SUBMISSION, submission, strict=True))
+            values |= {"key": key, "planned_at": f"2999-01-01T00:00:00.{number % 1000:03d}Z"}
+            ledger.execute(f"INSERT INTO submission VALUES ({_marks(values)})", tuple(values.values()))  # noqa: S608
+            for document in documents:
+                copy = dict(zip(_DOCUMENT, document, strict=True))
+                copy |= {"key": key, "sha256": hashlib.sha256(key.encode()).hexdigest()}
+                ledger.execute(f"INSERT INTO document VALUES ({_marks(copy)})", tuple(copy.values()))  # noqa: S608
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def schema(file: Path) -> list[tuple[str, str]]:

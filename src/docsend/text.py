@@ -1,4 +1,4 @@
-"""Functions that mask secrets, and that escape untrusted text before it reaches a terminal or a log."""
+"""Functions that mask secrets, fold references, and escape untrusted text for terminals and logs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import unicodedata
 # Unicode categories of characters that could control a terminal, or that are not assigned.
 UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
+# Characters without a shape that Unicode does not class as formatting, and one that looks like a blank.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f").union(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
+_BLANK = "\u2800"
 
 
 def mask(secret: str) -> str:
@@ -71,3 +76,23 @@ def _escape_in_json(character: str) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def fold(text: str) -> str:
+    """Return a text as people compare it: without what cannot be seen, and without upper case.
+
+    Blanks of any kind and number become one, dashes of any kind "-", and full-width letters the usual ones.
+    """
+    if not text.isascii():
+        visible = map(_visible, unicodedata.normalize("NFKC", text))
+        text = unicodedata.normalize("NFKC", "".join(visible).casefold())
+    return " ".join(text.split()).casefold()
+
+
+def _visible(character: str) -> str:
+    """Return what people see of a character."""
+    if character in _BLANK:
+        return " "
+    if character in _INVISIBLE:
+        return ""
+    return {"Cf": "", "Cc": " ", "Pd": "-"}.get(unicodedata.category(character), character)

@@ -246,6 +246,21 @@ def test_a_dry_run_reports_what_would_be_refused_and_creates_no_ledger(run, sand
     assert states(run) == ["received"]
 
 
+def test_a_dry_run_says_what_it_cannot_compare_because_no_account_is_known(
+    run, sandbox, payslip, monkeypatch
+) -> None:
+    check = ("send", payslip, *PERSONAL, *REFERENCE, "--service", sandbox.url, "--dry-run")
+    assert "not compared" not in run(*check).err, "there is no ledger"
+    assert run("send", payslip, *SEND, "--service", sandbox.url).code == 0
+    single = run(*check)
+    assert (single.code, "1 personal submission was not compared" in single.err) == (0, True)
+    line = f"personal,unemployment,employer,payslips,4711,{payslip.name}"
+    head = "to,subject,category,type,reference,documents"
+    manifest = samples.write(payslip.parent, "batch.csv", rows(line, head=head).encode())
+    batch = run("send", "--batch", manifest, "--service", sandbox.url, "--dry-run")
+    assert (batch.code, "1 personal submission was not compared" in batch.err) == (0, True)
+
+
 # -- batches ------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +349,22 @@ def test_an_old_entry_of_another_person_is_a_doubt_and_no_error(run, shared_sand
     old_ledgers.rewrite_as(home / "docsend" / "ledger.sqlite3", 3)
     other = run(*send, "--id", "000000026")
     assert (other.code, other.problems) == (0, ["perhaps-received-before"])
+
+
+def test_however_many_old_entries_have_the_reference_of_the_month_each_is_recognized(
+    run, shared_sandbox, payslip, home
+) -> None:
+    file = home / "docsend" / "ledger.sqlite3"
+    send = ("send", payslip, *SEND, "--service", shared_sandbox.url, *REFERENCE, "--json")
+    assert run(*send).code == 0
+    old_ledgers.rewrite_as(file, 3)
+    old_ledgers.add_others(file, 1_500)
+    export_anew(payslip)
+    assert run(*send).problems == ["reference-received-before"]
+    renamed = payslip.rename(payslip.with_name("another-name.pdf"))
+    assert run("send", renamed, *send[2:]).problems == ["reference-received-before"]
+    new = run("send", renamed, *ABOUT, "--id", "000000026", *send[len(SEND) + 2 :])
+    assert (new.code, new.problems) == (0, ["perhaps-received-before"]), "one warning, however many"
 
 
 def test_the_documents_of_an_old_entry_are_recognized_under_another_name(

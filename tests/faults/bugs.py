@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from docsend.storage.earlier import EarlierSubmission
     from docsend.storage.identity_key import IdentityKey
     from docsend.storage.ledger import Ledger
+    from docsend.storage.old_entries import OldMatches
 
 _Replacement = TypeVar("_Replacement", bound="Callable[..., object]")
 
@@ -389,8 +390,9 @@ def _find_received_only(
     service: str,
     checked: CheckedSubmission,
     key: IdentityKey,
+    old: OldMatches,
 ) -> list[EarlierSubmission]:
-    return [each for each in original(connection, service, checked, key) if each.is_received]
+    return [each for each in original(connection, service, checked, key, old) if each.is_received]
 
 
 bug = Bug("a receipt of an earlier submission is reported as new", "kills")

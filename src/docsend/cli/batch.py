@@ -183,14 +183,19 @@ def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> Pref
             from docsend.delivery.repetition import ReceivedBefore
 
             ledger = stack.enter_context(context.open_ledger())
-            identity_key = None if batch.anyway else ledger.identity_key()
-            batch = batch._replace(identity_key=identity_key, needs_keys=not is_dry_run)
-            known = ReceivedBefore(ledger, endpoint.name)
+            batch = batch._replace(
+                identity_key=None if batch.anyway else ledger.identity_key(),
+                has_old_entries=ledger.has_old_entries(endpoint.name),
+                needs_keys=not is_dry_run,
+            )
+            known = ReceivedBefore(ledger, endpoint.name, context.find_account_code)
         progress = stack.enter_context(context.output.row_progress(CHECKED_TEXTS, None))
         plan = run_preflight(batch, progress.update, known)
     if is_dry_run:
         for row, problem in plan.repetitions.items():
             plan.record(row, [problem])
+        if known is not None and known.unknown_count:
+            context.say_not_compared(known.unknown_count)
     elif plan.repetitions:
         context.streams.say(
             Message.plural(

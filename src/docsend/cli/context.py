@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from docsend.config.senders import Senders
 from docsend.config.settings import Settings, resolve
-from docsend.errors import LocalError, SignInRequired, UsageError
+from docsend.errors import DocsendError, LocalError, SignInRequired, UsageError
 from docsend.i18n import Data, Message
 from docsend.model import catalog
 from docsend.model.catalog import Catalog, MalformedCatalog
@@ -162,6 +162,25 @@ class CommandContext:
         from docsend.cli import accounts
 
         return accounts.account(self.settings)
+
+    def find_account_code(self) -> str | None:
+        """Return the code of the account, or None if no account is known or the keyring cannot be read."""
+        with contextlib.suppress(DocsendError):
+            account = self.account()
+            return account.code if account else None
+        return None
+
+    def say_not_compared(self, count: int) -> None:
+        """Say how many personal submissions a dry run could not look up in the ledger."""
+        self.streams.say(
+            Message.plural(
+                "1 personal submission was not compared with what was received before: no account is known "
+                "(see `docsend login`)",
+                "{count:,} personal submissions were not compared with what was received before: no account "
+                "is known (see `docsend login`)",
+                count,
+            )
+        )
 
     def senders(self) -> "Senders":
         """Return the senders in config.toml. Their booklet numbers are read from the keyring when needed."""

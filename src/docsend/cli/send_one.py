@@ -141,8 +141,14 @@ def _refuse_received(
 ) -> None:
     """In a dry run, raise typer.Exit if the ledger alone shows that the submission would be refused."""
     endpoint = context.settings.endpoint
-    if endpoint is None or not checked.has_key or not context.settings.ledger_file.exists():
+    if endpoint is None or not context.settings.ledger_file.exists():
         return
+    if not checked.has_key:
+        code = context.find_account_code()
+        if code is None:
+            context.say_not_compared(1)
+            return
+        checked = checked.with_account(code)
     from docsend.delivery import repetition
 
     try:
@@ -223,6 +229,10 @@ def _deliver(
         context.streams.say_problems(error.problems)
         if not _confirm(context, Message("send it all the same? (y to send, n to cancel)")):
             raise Interrupted(Message("nothing was sent")) from None
+        known = ledger.find(service, checked.key)
+        if known is not None and known.state == "withdrawn":
+            # An earlier run had left it unfinished. Its key can never be received any more.
+            checked = checked.with_occurrence(repetition.next_occurrence(checked, service, ledger))
         return checked, deliver.deliver(checked, service, ledger, open_client, anyway=True)
     if delivery.is_repeated:
         following = repetition.next_occurrence(checked, service, ledger)

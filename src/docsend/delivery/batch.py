@@ -176,8 +176,9 @@ class Batch(NamedTuple):
     """A manifest, and everything needed to check its rows. If `share` is None, the batch is all rows.
 
     With `anyway`, rows may repeat each other, or earlier submissions, as people mean it (see `repetition`).
-    `identity_key` is the key of the ledger's digests, or None if no ledger needs to be compared. With
-    `needs_keys`, the first pass looks up every row's key in the ledger.
+    `identity_key` is the key of the ledger's digests, or None if no ledger needs to be compared. If
+    `has_old_entries` is true, digests do not suffice for that. With `needs_keys`, the first pass looks up
+    every row's key in the ledger.
     """
 
     manifest: Manifest
@@ -188,6 +189,7 @@ class Batch(NamedTuple):
     account: str | None = None
     anyway: bool = False
     identity_key: IdentityKey | None = None
+    has_old_entries: bool = False
     needs_keys: bool = False
 
     def read_rows(self) -> Iterator[Row]:

@@ -30,7 +30,6 @@ from docsend.delivery.clearance import Clearance
 from docsend.delivery.required import RequiredDocuments
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
 from docsend.i18n import Message
-from docsend.model.problem import Problem
 from docsend.model.receipt import Delivery
 from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
 from docsend.storage import receipts
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Protocol
 
+    from docsend.model.problem import Problem
     from docsend.model.receipt import Receipt
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
@@ -80,7 +80,10 @@ def deliver(
     """
     ledger.identity_key()  # fail early without it
     entry = ledger.find(service, checked.key)
-    if not anyway:
+    if entry is not None and entry.state == "received" and not entry.has_digests:
+        with contextlib.suppress(LocalError):  # its receipt is known, even if nothing can be written
+            ledger.record_plan(service, checked)  # gives it its digests
+    if not anyway and not _is_unfinished(entry):
         # Only an early answer, without the network. `_plan` looks again, in the transaction that records it.
         repetition.refuse_received(ledger.find_earlier(service, checked))
     return _resume_from_ledger(checked, entry, service, ledger, open_service, anyway=anyway)
@@ -162,11 +165,7 @@ def _ledger_result(recorded: LedgerEntry | NotPlanned) -> Delivery | DocsendErro
     except DamagedReceipt:
         return Clearance(damaged=recorded)
     if recorded.state == "withdrawn":
-        problem = Problem(
-            Code.WITHDRAWN,
-            Message("this submission was permanently withdrawn"),
-            Message("to send it as a new submission, give --occurrence {next}", next=recorded.occurrence + 1),
-        )
+        problem = repetition.withdrawn_problem(recorded)
         return Refused(problem.message, problem.hint, [problem])
     return Clearance(
         may_be_received=not recorded.is_newly_planned,
@@ -270,13 +269,17 @@ def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delive
     """Finish a submission that an earlier run declared, and store its receipt.
 
     The submission cannot be declared again, because the ledger does not store the identity. Raise
-    UnknownSubmission if the service never had the declaration or has forgotten it. Raise the same errors as
-    `deliver` for other failures, except Interrupted.
+    UnknownSubmission if the service never had the declaration or has forgotten it, and Unfinished if another
+    submission is the same, or may be. Raise the same errors as `deliver` for other failures, except
+    Interrupted.
     """
     planned = entry.as_planned_submission()
 
     def reopen(*, may_be_received: bool) -> OpenSubmission | Receipt:  # noqa: ARG001 - reopening does not depend on it
-        return service.reopen(planned)
+        status = service.reopen(planned)
+        if isinstance(status, OpenSubmission):
+            repetition.refuse_to_resume(entry, ledger)
+        return status
 
     with _recording_refusals(planned.key, service, ledger):
         delivery = _run_staged_calls(planned, reopen, Clearance(), service, ledger)
@@ -303,6 +306,10 @@ def _check_requirement(
     # Query the ledger again first: another process may have declared the submission in the meantime.
     if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
         raise InvalidSubmission.from_problems([problem])
+
+
+def _is_unfinished(entry: LedgerEntry | None) -> bool:
+    return entry is not None and entry.state in ("planned", "open", "sending")
 
 
 def _is_declared(entry: LedgerEntry | None) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import submission_rules
@@ -18,6 +19,7 @@ from docsend.delivery import processes
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
+from docsend.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -102,6 +104,10 @@ def run_preflight(
                 digests = {each.row: (each.key, each.digests) for each in summaries if each.digests}
                 if digests:
                     result.repetitions.update(known.problems(digests))
+                for each in summaries:
+                    repetition = known.find_problem(each.submission) if each.submission else None
+                    if repetition is not None:
+                        result.repetitions[each.row] = replace(repetition, row=each.row)
                 keys = {each.row: each.key for each in summaries if each.key}
                 if batch.needs_keys and keys:
                     result.known_keys.update(known.known_keys(keys))
@@ -115,8 +121,8 @@ class _RowSummary(NamedTuple):
 
     `documents` contains (digest, name) pairs. Two rows with the same `reference_group` have the same
     reference, person, destination, subject and type. Two rows with the same `content_group` have the same
-    documents instead of the reference. Of a row in another share, only the `reference_group` is known. `key`
-    and `digests` are there if the rows are compared with a ledger.
+    documents instead of the reference. Of a row in another share, only the `reference_group` is known. If the
+    rows are compared with a ledger, `key` and `digests` are known, or `submission` if these do not suffice.
     """
 
     row: int
@@ -130,6 +136,7 @@ class _RowSummary(NamedTuple):
     is_in_share: bool = True
     key: str = ""
     digests: IdentityDigests | None = None
+    submission: CheckedSubmission | None = None
 
 
 def _check_chunk(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
@@ -159,11 +166,13 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
         needs_account,
         *_groups(batch, submission),
     )
-    # The account of a personal submission is not known yet.
-    if not submission.has_key:
+    if batch.needs_keys and submission.has_key:
+        summary = summary._replace(key=submission.key)
+    if batch.identity_key is None:
         return summary
-    if batch.identity_key is None or submission.occurrence > 1:
-        return summary._replace(key=submission.key) if batch.needs_keys else summary
+    # The account of a personal submission is not known yet. A lower occurrence has the same digests.
+    if batch.has_old_entries or submission.occurrence > 1 or not submission.has_key:
+        return summary._replace(submission=submission)
     return summary._replace(key=submission.key, digests=batch.identity_key.digests(submission))
 
 
@@ -175,7 +184,10 @@ def _reference_group(batch: Batch, row: Row) -> int | None:
     if batch.anyway or row.submission.occurrence not in _FIRST or not row.is_readable:
         return None
     group = submission_rules.reference_group(row.submission, batch.catalog)
-    return None if group is None else _number(*group)
+    if group is None:
+        return None
+    *about, reference = group
+    return _number(*about, fold(reference or ""))
 
 
 def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int | None]:
@@ -187,7 +199,7 @@ def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int |
     about = (checked.to, checked.subject, checked.type, *person)
     documents = sorted([document.sha256 for document in checked.documents])
     return (
-        _number(*about, checked.reference) if checked.reference else None,
+        _number(*about, fold(checked.reference)) if checked.reference else None,
         _number(*about, checked.required, *documents),
     )
 

@@ -10,6 +10,7 @@ A higher occurrence of the same content is refused until every lower one was rec
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from docsend.storage import receipts
 from docsend.storage.earlier import EarlierSubmission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
@@ -45,9 +46,30 @@ def refuse_received(earlier: Iterable[EarlierSubmission]) -> None:
 class ReceivedBefore:
     """What the ledger tells about the rows of a batch before any of them is sent."""
 
-    def __init__(self, ledger: Ledger, service: str) -> None:
+    def __init__(self, ledger: Ledger, service: str, account: Callable[[], str | None]) -> None:
+        """Use this ledger. `account` returns the account of personal submissions, or None if none is known.
+
+        It is called only if there is such a submission.
+        """
         self._ledger = ledger
         self._service = service
+        self._account = functools.cache(account)
+        self.unknown_count = 0  # personal submissions of which the account is not known
+
+    def find_problem(self, checked: CheckedSubmission) -> Problem | None:
+        """Return the error of a submission that repeats what was received, or None."""
+        if not checked.has_key:
+            account = self._account()
+            if account is None:
+                self.unknown_count += 1
+                return None
+            checked = checked.with_account(account)
+        received = [
+            each
+            for each in self._ledger.find_earlier(self._service, checked)
+            if each.is_certain and each.is_received
+        ]
+        return _problem(received[0]) if received else None
 
     def known_keys(self, keys: Mapping[int, str]) -> dict[int, str]:
         """Return those of the keys that the ledger knows, by row."""
@@ -79,7 +101,8 @@ def refuse(reason: NotPlanned) -> None:
 
     Otherwise `settle` has to ask the service.
     """
-    refuse_received(reason.earlier)
+    if reason.unfinished is None:
+        refuse_received(reason.earlier)
     if reason.lower_entry is not None:
         raise _too_early(reason, is_unfinished=reason.lower_entry.state != "refused")
 
@@ -95,7 +118,54 @@ def settle(
     refuse(reason)
     if reason.lower_occurrence is not None:
         _learn_occurrence(reason, checked, service, ledger)
-    return [_withdraw(each, service, ledger) for each in reason.earlier]
+    if reason.unfinished is None:
+        return [_withdraw(each, service, ledger) for each in reason.earlier]
+    return _settle_unfinished(reason.unfinished, reason.earlier, service, ledger)
+
+
+def refuse_to_resume(entry: LedgerEntry, ledger: Ledger) -> None:
+    """Raise Unfinished if another entry is the same as an unfinished one, or may be.
+
+    The ledger does not tell whether both are meant, or which of them. So the unfinished one stays as it is.
+    """
+    other = ledger.find_same(entry)
+    if other is None:
+        return
+    if other.state == "received":
+        message = Message(
+            "the same reference or the same documents were received before ({key})", key=other.key[:12]
+        )
+    else:
+        message = Message(
+            "another submission with the same reference or the same documents is unfinished ({key})",
+            key=other.key[:12],
+        )
+    hint = Message(
+        "run the command of the one that is meant again, with --anyway if both are; `docsend receipts "
+        "withdraw {key}` ends this one",
+        key=entry.key[:12],
+    )
+    raise Unfinished(message, hint)
+
+
+def withdrawn_problem(entry: LedgerEntry) -> Problem:
+    """Return the problem of a submission that was withdrawn, with the receipt of another that is the same."""
+    again = entry.occurrence + 1
+    if not entry.received_instead:
+        return Problem(
+            Code.WITHDRAWN,
+            Message("this submission was permanently withdrawn"),
+            Message("to send it as a new submission, give --occurrence {next}", next=again),
+        )
+    return Problem(
+        Code.WITHDRAWN,
+        Message(
+            "this submission was permanently withdrawn, and the same reference or the same documents were "
+            "received instead: receipt {number} of {date}",
+            **_receipt_values(entry.received_instead[0]),
+        ),
+        Message("nothing to do, unless both are meant: then give --occurrence {next} --anyway", next=again),
+    )
 
 
 def perhaps_received_notice(entry: LedgerEntry) -> Problem:
@@ -121,12 +191,7 @@ def next_occurrence(checked: CheckedSubmission, service: str, ledger: Ledger) ->
 
 
 def _problem(earlier: EarlierSubmission) -> Problem:
-    entry = earlier.entry
-    receipt = receipts.stored_receipt(entry)
-    values = {
-        "number": receipt.number if receipt else "?",
-        "date": receipt.received_at[:10] if receipt else entry.changed_at[:10],
-    }
+    values = _receipt_values(earlier.entry)
     if earlier.same == "reference":
         return Problem(
             Code.REFERENCE_RECEIVED_BEFORE,
@@ -143,7 +208,7 @@ def _problem(earlier: EarlierSubmission) -> Problem:
     return Problem(
         Code.CONTENT_RECEIVED_BEFORE,
         Message(
-            "the same documents were received before under another name, remark or reference: receipt "
+            "the same documents were received before, under another name or with other details: receipt "
             "{number} of {date}",
             **values,
         ),
@@ -151,18 +216,38 @@ def _problem(earlier: EarlierSubmission) -> Problem:
     )
 
 
+def _receipt_values(entry: LedgerEntry) -> dict[str, str]:
+    receipt = receipts.stored_receipt(entry)
+    return {
+        "number": receipt.number if receipt else "?",
+        "date": receipt.received_at[:10] if receipt else entry.changed_at[:10],
+    }
+
+
+def _settle_unfinished(
+    entry: LedgerEntry, earlier: Iterable[EarlierSubmission], service: ServiceClient, ledger: Ledger
+) -> list[Problem]:
+    """Ask the service about a submission that an earlier run left unfinished, and about those like it.
+
+    If one of the others was received, withdraw this one and raise InvalidSubmission, unless it turns out that
+    this one was received, too: then its receipt is in the ledger. Otherwise withdraw the others.
+    """
+    if any(each.is_received for each in earlier):
+        if _withdraw_entry(entry, service, ledger).state == "withdrawn":
+            refuse_received(earlier)
+        return []
+    notices = []
+    for each in earlier:
+        try:
+            notices.append(_withdraw(each, service, ledger))
+        except InvalidSubmission:
+            break  # The other was received. The next look at the ledger finds its receipt.
+    return notices
+
+
 def _withdraw(earlier: EarlierSubmission, service: ServiceClient, ledger: Ledger) -> Problem:
     """Withdraw an earlier submission. Raise InvalidSubmission if it turns out that it was received."""
-    try:
-        entry = withdrawal.withdraw(earlier.entry, service, ledger)
-    except UnknownSubmission:
-        raise Unfinished(
-            Message("the service cannot rule out that an earlier submission is still received"),
-            Message(
-                "run `docsend receipts show {key}`; give --anyway if both are meant",
-                key=earlier.entry.key[:12],
-            ),
-        ) from None
+    entry = _withdraw_entry(earlier.entry, service, ledger)
     refuse_received([earlier._replace(entry=entry)])
     if earlier.same == "reference":
         message = Message(
@@ -175,6 +260,17 @@ def _withdraw(earlier: EarlierSubmission, service: ServiceClient, ledger: Ledger
             key=entry.key[:12],
         )
     return Problem(Code.EARLIER_WITHDRAWN, message, Message("nothing to do: it can never be received"))
+
+
+def _withdraw_entry(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> LedgerEntry:
+    """Withdraw a submission and return its updated entry. Raise Unfinished if the service cannot do that."""
+    try:
+        return withdrawal.withdraw(entry, service, ledger)
+    except UnknownSubmission:
+        raise Unfinished(
+            Message("the service cannot rule out that an earlier submission is still received"),
+            Message("run `docsend receipts show {key}`; give --anyway if both are meant", key=entry.key[:12]),
+        ) from None
 
 
 def _learn_occurrence(

@@ -161,33 +161,6 @@ class CheckedSubmission(SubmissionFields):
         """Return a copy with another occurrence. The copy has another key, so it can be received as well."""
         return replace(self, occurrence=occurrence, token=PASSED_ALL_RULES)
 
-    def as_recorded(
-        self,
-        *,
-        category: str,
-        reference: str | None,
-        required: str | None,
-        occurrence: int,
-        documents: tuple[Document, ...],
-        remark: str | None,
-        branch: str | None,
-    ) -> CheckedSubmission:
-        """Return the submission that an entry of the ledger describes, if it is for the same person.
-
-        Its key then is the entry's key.
-        """
-        return replace(
-            self,
-            category=category,
-            reference=reference,
-            required=required,
-            occurrence=occurrence,
-            documents=documents,
-            remark=remark,
-            branch=branch,
-            token=PASSED_ALL_RULES,
-        )
-
     def with_account(self, code: str) -> CheckedSubmission:
         """Return a copy that belongs to the account with this code."""
         return replace(self, account=code, token=PASSED_ALL_RULES)

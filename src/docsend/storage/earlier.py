@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from docsend.model.document import Document
-from docsend.storage import identity_key, ledger_rows
+from docsend.storage import ledger_rows
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,12 +22,9 @@ if TYPE_CHECKING:
     from docsend.model.submission import CheckedSubmission
     from docsend.storage.identity_key import IdentityDigests, IdentityKey
     from docsend.storage.ledger_rows import LedgerEntry
+    from docsend.storage.old_entries import OldMatches
 
 Sameness: TypeAlias = Literal["reference", "content"]
-# States in which a submission was received, or may still be.
-_COUNTS = "state IN ('planned', 'open', 'sending', 'received')"
-# How many submissions of version 0.1.0 with one reference are compared with a new one.
-_MAX_WITHOUT_DIGESTS = 1000
 
 
 class EarlierSubmission(NamedTuple):
@@ -52,28 +48,78 @@ class NotPlanned(NamedTuple):
 
     `earlier` are the earlier submissions that are the same. `lower_occurrence` is an occurrence of the same
     content that must be received first, and `lower_entry` its entry, or None if the ledger has none.
+    `unfinished` is the entry of the submission itself, if an earlier run did not finish it.
     """
 
     earlier: tuple[EarlierSubmission, ...] = ()
+    unfinished: LedgerEntry | None = None
     lower_occurrence: int | None = None
     lower_entry: LedgerEntry | None = None
 
 
 def find(
-    connection: sqlite3.Connection, service: str, checked: CheckedSubmission, key: IdentityKey
+    connection: sqlite3.Connection,
+    service: str,
+    checked: CheckedSubmission,
+    key: IdentityKey,
+    old: OldMatches,
 ) -> list[EarlierSubmission]:
     """Return the earlier submissions that people would call the same as `checked`, oldest first.
 
-    Other occurrences of the same content are not among them.
+    Other occurrences of the same content are not among them. `old` are those that version 0.1.0 recorded.
     """
     digests = key.digests(checked)
     found: dict[str, EarlierSubmission] = {}
-    for each in (*_by_digests(connection, service, digests), *_without_digests(connection, service, checked)):
+    for each in (
+        *_by_digests(connection, service, digests),
+        *_without_digests(connection, service, checked, old),
+    ):
         if not _is_occurrence(each.entry, checked) and each.entry.key not in found:
             entry = each.entry if each.entry.documents else ledger_rows.with_documents(connection, each.entry)
             if each.same == "content" or not _has_same_documents(entry, checked):
                 found[entry.key] = each._replace(entry=entry)
     return sorted(found.values(), key=lambda each: each.entry.planned_at)
+
+
+def find_same(connection: sqlite3.Connection, entry: LedgerEntry) -> LedgerEntry | None:
+    """Return another entry that is the same as this one, or may be, as far as the ledger alone can tell.
+
+    An entry of version 0.1.0 does not tell who it is for. So it may be the same as each entry with the same
+    reference or the same documents. A received entry is preferred. Other occurrences do not count.
+    """
+    row = connection.execute(
+        "SELECT reference_digest, content_digest FROM submission WHERE service = ? AND key = ?",
+        (entry.service, entry.key),
+    ).fetchone()
+    reference, content = row or (None, None)
+    documents = entry.documents_sha256
+    # If both have digests, these decide. Otherwise only the values that are in the ledger can be compared.
+    about = "destination IS ? AND subject IS ? AND type IS ?"
+    undecided = about if content is None else f"content_digest IS NULL AND {about}"
+    values = (entry.to, entry.subject, entry.type)
+    queries: list[tuple[str, tuple[object, ...]]] = [
+        ("content_digest = ? AND occurrence = ?", (content, entry.occurrence)),
+        ("reference_digest = ? AND documents_sha256 IS NOT ?", (reference, documents)),
+        (
+            f"documents_sha256 = ? AND required IS ? AND occurrence = ? AND {undecided}",
+            (documents, entry.required, entry.occurrence, *values),
+        ),
+        (
+            f"reference = ? AND documents_sha256 IS NOT ? AND {undecided}",
+            (entry.reference, documents, *values),
+        ),
+    ]
+    found = [
+        other
+        for condition, parameters in queries
+        for other in ledger_rows.select(
+            connection,
+            f"WHERE service = ? AND {condition} AND key != ? AND {ledger_rows.COUNTS}"
+            " ORDER BY state != 'received', planned_at LIMIT 1",
+            *(entry.service, *parameters, entry.key),
+        )
+    ]
+    return min(found, key=lambda other: other.state != "received", default=None)
 
 
 def missing_occurrence(
@@ -113,13 +159,16 @@ def _by_digests(
     connection: sqlite3.Connection, service: str, digests: IdentityDigests
 ) -> Iterator[EarlierSubmission]:
     for entry in ledger_rows.select(
-        connection, f"WHERE service = ? AND content_digest = ? AND {_COUNTS}", service, digests.content
+        connection,
+        f"WHERE service = ? AND content_digest = ? AND {ledger_rows.COUNTS}",
+        service,
+        digests.content,
     ):
         yield EarlierSubmission(entry, "content")
     if digests.reference is not None:
         for entry in ledger_rows.select(
             connection,
-            f"WHERE service = ? AND reference_digest = ? AND {_COUNTS}",
+            f"WHERE service = ? AND reference_digest = ? AND {ledger_rows.COUNTS}",
             service,
             digests.reference,
         ):
@@ -127,50 +176,19 @@ def _by_digests(
 
 
 def _without_digests(
-    connection: sqlite3.Connection, service: str, checked: CheckedSubmission
+    connection: sqlite3.Connection, service: str, checked: CheckedSubmission, old: OldMatches
 ) -> Iterator[EarlierSubmission]:
-    """Yield submissions that version 0.1.0 recorded, which does not tell who they are for.
-
-    If one is for the same person, its key results from that person and its other values. The remark and the
-    branch are not in the ledger. So if the key differs, the ledger cannot tell who it is for.
-    """
-    about = ("destination IS ? AND subject IS ? AND type IS ?", checked.to, checked.subject, checked.type)
-    documents = identity_key.documents_digest(document.sha256 for document in checked.documents)
-    queries: list[tuple[Sameness, str, tuple[object, ...]]] = [
-        ("content", "documents_sha256 = ? AND required IS ?", (documents, checked.required))
-    ]
-    if checked.reference:
-        queries.append(("reference", "reference = ?", (checked.reference,)))
-    for same, condition, values in queries:
+    """Yield submissions that version 0.1.0 recorded, as far as they still count."""
+    for key in (*old.certain, *filter(None, [old.perhaps])):
         for entry in ledger_rows.select(
-            connection,
-            f"WHERE service = ? AND {condition} AND content_digest IS NULL AND {about[0]} AND {_COUNTS}"
-            f" ORDER BY planned_at DESC LIMIT {_MAX_WITHOUT_DIGESTS}",
-            *(service, *values, *about[1:]),
+            connection, f"WHERE service = ? AND key = ? AND {ledger_rows.COUNTS}", service, key
         ):
             with_documents = ledger_rows.with_documents(connection, entry)
-            is_certain = _is_for_same_person(with_documents, checked)
-            yield EarlierSubmission(with_documents, same, is_certain=is_certain)
-
-
-def _is_for_same_person(entry: LedgerEntry, checked: CheckedSubmission) -> bool:
-    documents = tuple(
-        Document(document.path, document.name, document.size, document.sha256) for document in entry.documents
-    )
-    return any(
-        checked.as_recorded(
-            category=entry.category,
-            reference=entry.reference,
-            required=entry.required,
-            occurrence=entry.occurrence,
-            documents=documents,
-            remark=remark,
-            branch=branch,
-        ).key
-        == entry.key
-        for remark in {checked.remark, None}
-        for branch in {checked.branch, None}
-    )
+            has_same_content = entry.required == checked.required and _has_same_documents(
+                with_documents, checked
+            )
+            same: Sameness = "content" if has_same_content else "reference"
+            yield EarlierSubmission(with_documents, same, is_certain=key in old.certain)
 
 
 def _is_occurrence(entry: LedgerEntry, checked: CheckedSubmission) -> bool:

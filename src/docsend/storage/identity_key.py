@@ -20,6 +20,7 @@ from docsend.errors import LocalError
 from docsend.i18n import Message
 from docsend.model.canonical import canonicalize
 from docsend.storage import files
+from docsend.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,9 +36,9 @@ _CONTENT = re.compile(rb"[0-9a-f]{64}\n?")
 class IdentityDigests(NamedTuple):
     """Digests by which the ledger recognizes a submission that people would call the same.
 
-    `reference` covers the person, the destination, the subject, the type and the reference. It is None if the
-    submission has no reference. `content` covers the person, the destination, the subject, the type, the
-    required document and the documents' bytes, but no names.
+    `reference` covers the person, the destination, the subject, the type and the reference as people read it
+    (`text.fold`). It is None if the submission has no reference. `content` covers the person, the
+    destination, the subject, the type, the required document and the documents' bytes, but no names.
     """
 
     reference: bytes | None
@@ -64,7 +65,7 @@ class IdentityKey:
         same = [*checked.person, checked.to, checked.subject, checked.type]
         documents = sorted(document.sha256 for document in checked.documents)
         return IdentityDigests(
-            self._digest(["reference", *same, checked.reference]) if checked.reference else None,
+            self._digest(["reference", *same, fold(checked.reference)]) if checked.reference else None,
             self._digest(["content", *same, checked.required, documents]),
         )
 

@@ -45,6 +45,7 @@ from docsend.storage import (
 from docsend.storage.earlier import NotPlanned
 from docsend.storage.ledger_rows import DamagedRow
 from docsend.storage.ledger_transitions import Transition
+from docsend.storage.old_entries import OldEntries, OldMatches
 
 if TYPE_CHECKING:
     import sqlite3
@@ -86,6 +87,7 @@ class Ledger:
         # Transitions to write with the next commit, by service and key.
         self._pending: dict[tuple[str, str], Transition] = {}
         self._loaded_key: IdentityKey | None = None
+        self._loaded_old: dict[str, OldEntries] = {}
         self._on_close = contextlib.ExitStack()
         with self._local_errors(), contextlib.ExitStack() as on_failure:
             files.make_private_folder(file.parent)
@@ -158,17 +160,29 @@ class Ledger:
             return entries[0] if entries else None
 
     def find_earlier(self, service: str, checked: CheckedSubmission) -> list[EarlierSubmission]:
-        """Return the earlier submissions that people would call the same as a new one (see `earlier.find`).
+        """Return the earlier submissions that people would call the same as this one (see `earlier.find`).
 
-        Return [] if the key is known: then nothing new is recorded.
+        Return [] if this one was received or withdrawn itself.
         """
         self._flush_pending()
         with self._local_errors(), self._lock:
             key = self._identity_key(self._connection)
             known = self._select("WHERE service = ? AND key = ?", service, checked.key)
-            if known and known[0].state != "refused":
+            if known and known[0].state in ("received", "withdrawn"):
                 return []
-            return earlier.find(self._connection, service, checked, key)
+            old = self._old_entries(service).find(checked)
+            return earlier.find(self._connection, service, checked, key, old)
+
+    def find_same(self, entry: LedgerEntry) -> LedgerEntry | None:
+        """Return another entry that is the same as this one, or may be (see `earlier.find_same`)."""
+        self._flush_pending()
+        with self._local_errors(), self._lock:
+            return earlier.find_same(self._connection, entry)
+
+    def has_old_entries(self, service: str) -> bool:
+        """Return whether version 0.1.0 recorded submissions to a service that still count."""
+        with self._local_errors(), self._lock:
+            return bool(self._old_entries(service))
 
     def find_received(self, service: str, digests: Sequence[IdentityDigests]) -> dict[bytes, list[str]]:
         """Return the keys of received submissions that have one of these digests, by digest."""
@@ -228,8 +242,10 @@ class Ledger:
         or withdrawn one is final, and an unfinished one is continued. The returned entry has no documents,
         because the caller has them.
 
-        A new or refused submission is not recorded if people would call it the same as an earlier one, unless
-        `anyway` is true, or if a lower occurrence has to be received first. The return value then says why.
+        A submission is not recorded if people would call it the same as an earlier one, unless `anyway` is
+        true. This includes an unfinished one: since it was recorded, the other may have been received. A new
+        one is not recorded either if a lower occurrence has to be received first. The return value then says
+        why.
         """
         return self.record_plans(service, [checked], anyway=anyway)[0]
 
@@ -243,9 +259,16 @@ class Ledger:
         if not checked:
             return []
         now = self._timestamp()
+        olds = [OldMatches()] * len(checked)
+        if not anyway:
+            # Before the transaction, because comparing many entries takes a while.
+            with self._local_errors(), self._lock:
+                entries = self._old_entries(service)
+            olds = list(map(entries.find, checked))
         return self._write(
             lambda connection: [
-                self._plan(connection, service, submission, now, anyway=anyway) for submission in checked
+                self._plan(connection, service, submission, now, old, anyway=anyway)
+                for submission, old in zip(checked, olds, strict=True)
             ]
         )
 
@@ -365,20 +388,25 @@ class Ledger:
         service: str,
         checked: CheckedSubmission,
         now: str,
+        old: OldMatches,
         *,
         anyway: bool,
     ) -> LedgerEntry | NotPlanned:
         """Record a submission, unless it is the same as an earlier one. See `record_plan`."""
-        known = self._select("WHERE service = ? AND key = ?", service, checked.key)
-        if known and known[0].state != "refused":
+        known = next(iter(self._select("WHERE service = ? AND key = ?", service, checked.key)), None)
+        if known is not None and known.state == "received":
             return self._insert_plan(connection, service, checked, now)
-        if missing := earlier.missing_occurrence(connection, service, checked):
+        unfinished = known if known is not None and known.state != "refused" else None
+        if unfinished is None and (missing := earlier.missing_occurrence(connection, service, checked)):
             return missing
-        found = [] if anyway else earlier.find(connection, service, checked, self._identity_key(connection))
-        if certain := tuple(each for each in found if each.is_certain):
-            return NotPlanned(certain)
+        key = self._identity_key(connection)
+        found = [] if anyway else earlier.find(connection, service, checked, key, old)
+        certain = tuple(each for each in found if each.is_certain)
+        if certain and not (known is not None and known.state == "withdrawn"):
+            return NotPlanned(certain, unfinished=unfinished)
         return self._insert_plan(connection, service, checked, now)._replace(
-            perhaps_same=tuple(each.entry for each in found)
+            received_instead=tuple(each.entry for each in certain if each.is_received),
+            perhaps_same=() if unfinished else tuple(each.entry for each in found),
         )
 
     def _insert_plan(
@@ -412,6 +440,12 @@ class Ledger:
             fingerprint = ledger_schema.read_fingerprint(connection)
             self._loaded_key = identity_key.load(self._file, fingerprint)
         return self._loaded_key
+
+    def _old_entries(self, service: str) -> OldEntries:
+        """Return the entries of version 0.1.0 for a service, read once."""
+        if service not in self._loaded_old:
+            self._loaded_old[service] = OldEntries(self._connection, service)
+        return self._loaded_old[service]
 
     def _apply(self, transitions: Sequence[Transition]) -> list[str]:
         """Apply transitions durably. Return the keys of the submissions whose stored state forbids them."""

@@ -35,6 +35,8 @@ SUBMISSION_COLUMNS = (
 DOCUMENT_COLUMNS = ("service", "key", "position", "path", "name", "bytes", "sha256")
 # The columns of a submission's checksum. The receipt is covered by `receipt_sha256`.
 CHECKED_COLUMNS = tuple(column for column in SUBMISSION_COLUMNS if column != "receipt")
+# Condition for a submission that was received, or may still be.
+COUNTS = "state IN ('planned', 'open', 'sending', 'received')"
 _ENTRY_COLUMNS = SUBMISSION_COLUMNS[: SUBMISSION_COLUMNS.index("changed_at") + 1]
 
 
@@ -64,7 +66,8 @@ class LedgerEntry(NamedTuple):
     who the submission is for. `is_newly_planned` is true if the call that returned this entry has just set
     its state to `planned`, for the first time or again after a refusal. In that case, no earlier attempt can
     have been received. `perhaps_same` are entries without digests that may be the same submission for the
-    same person.
+    same person. `received_instead` are received entries that people would call the same as this one, if this
+    one was withdrawn.
     """
 
     service: str
@@ -88,6 +91,7 @@ class LedgerEntry(NamedTuple):
     has_digests: bool = True
     is_newly_planned: bool = False
     perhaps_same: tuple[LedgerEntry, ...] = ()
+    received_instead: tuple[LedgerEntry, ...] = ()
 
     def as_planned_submission(self) -> PlannedSubmission:
         """Return what `resume` needs to finish the submission, once the service has its declaration."""
