@@ -86,10 +86,11 @@ def read_csv(text: str, layout: Layout) -> Iterator[TableRow]:
             last_line = reader.line_num
             if last_line > line:
                 _refuse_swallowed_rows(TableRow(number, cells), line, layout)
-            if len(cells) > _MAX_CELLS:
-                raise _too_many_cells(number, len(cells))
-            if len(cells) == 1 and layout.separators_per_row and not cells[0].strip(" \t,;|"):
-                continue  # an empty row of another separator
+            if not 1 < len(cells) <= _MAX_CELLS:
+                if len(cells) > _MAX_CELLS:
+                    raise _too_many_cells(number, len(cells))
+                if layout.separators_per_row and not "".join(cells).strip(" \t,;|"):
+                    continue  # an empty row, perhaps with another separator
             if number == 1 and len(cells) <= 2 and _SEP_LINE.match(layout.separator.join(cells)):
                 continue
             yield TableRow(number, cells)
