@@ -17,6 +17,10 @@ from docsend.model.submission import Submission
 HEAD = "to,subject,category,type,id,reference,documents"
 ABOUT = "benefits,unemployment,employer,payslips"
 ID = "000000018"
+OPTIONS = (
+    *("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips"),
+    *("--id", ID),
+)
 
 
 @pytest.fixture
@@ -123,6 +127,52 @@ def test_a_row_that_repeats_some_of_the_names_is_a_row(check) -> None:
     assert (len(outcome.rows), "repeats the column names" in outcome.err) == (2, False)
 
 
+JOINED = {
+    "a column more": "id,documents\n018,payslips/one.pdf\nid,reference,documents\n018,r2,payslips/two.pdf\n",
+    "fewer": "documents\npayslips/one.pdf\nreference,documents\nr2,payslips/two.pdf\n",
+    "a known one instead of another": "id,Name,documents\n018,A,payslips/one.pdf\n"
+    "id,reference,documents\n018,r2,payslips/two.pdf\n",
+    "a known one instead of none": "id,,documents\n018,,payslips/one.pdf\n"
+    "id,remark,documents\n018,x,payslips/two.pdf\n",
+    "in French": "id,documents\n018,payslips/one.pdf\n"
+    "N° d'identité,Référence,Fichiers\n018,r2,payslips/two.pdf\n",
+    "in another order": "documents,id\npayslips/one.pdf,018\nid,documents\n018,payslips/two.pdf\n",
+    "far below": "id,documents\n"
+    + "018,payslips/one.pdf\n" * 20
+    + "id,reference,documents\n018,r2,payslips/two.pdf\n",
+    "another separator": "id,documents\n018,payslips/one.pdf\n"
+    "id;reference;documents\n018;r2;payslips/two.pdf\n",
+    "one less": "id,reference,documents\n018,r1,payslips/one.pdf\nid,documents\n018,payslips/two.pdf\n",
+    "none above the first": "018,payslips/one.pdf\nid,documents\n018,payslips/two.pdf\n",
+    "with points in the names": "id,documents,reference\n018,payslips/one.pdf,r\n"
+    "reference,ת.ז.,documents\nr,018,x\n",
+    "none above the only column": "payslips/one.pdf\ndocuments\npayslips/two.pdf\n",
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("only", [(), ("--only-valid",)], ids=len)
+def test_tables_with_other_column_names_that_were_joined_are_refused(check, name, only) -> None:
+    outcome = check(JOINED[name].replace("018", ID), *OPTIONS, *only, code=3)
+    assert outcome.rows == []
+    assert "row-malformed" in outcome.err
+
+
+@pytest.mark.parametrize("name", [name for name in JOINED if "separator" not in name])
+def test_joined_tables_are_refused_in_a_workbook_too(run, check, name, tmp_path) -> None:
+    check("documents\n")
+    book = openpyxl.Workbook()
+    for line in JOINED[name].replace("018", ID).splitlines():
+        book.active.append(line.split(","))
+    book.save(tmp_path / "payroll" / "batch.xlsx")
+    outcome = run("send", "--batch", tmp_path / "payroll" / "batch.xlsx", "--dry-run", "--json", *OPTIONS)
+    assert (outcome.code, outcome.rows) == (3, [])
+
+
+def test_a_title_may_name_the_documents_if_the_column_names_follow_at_once(check) -> None:
+    assert len(check(f"Documents\n\n{HEAD}\n{row()}", code=0).rows) == 1
+
+
 @pytest.mark.parametrize(
     "documents",
     [
@@ -187,6 +237,14 @@ def test_codes_may_be_written_in_upper_case(check) -> None:
     assert check(text, code=0).rows[0]["submission"]["to"] == "benefits"
 
 
+@pytest.mark.parametrize("name", ["to", "id", "reference", "documents", "branch", "sender", "mobile"])
+def test_a_very_long_value_is_shortened_in_messages(check, name) -> None:
+    head, values = f"{HEAD},branch,sender,mobile", f"{row().strip()},,,"
+    cells = dict(zip(head.split(","), values.split(","), strict=True)) | {name: "#" * 900_000}
+    outcome = check(f"{head}\n{','.join(cells.values())}\n", code=3)
+    assert len(outcome.err) < 10_000
+
+
 def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
     formula = f'"=""{ID}"""'
     assert codes(check(f"{HEAD}\n{row(id=formula)}", code=0)) == [[]]
@@ -198,6 +256,7 @@ def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
         (["18", "26"], True),  # all of them lack digits
         (["18", "000000026"], False),  # a zero is still there: this column is text
         (["12345674", "999999998", "999999998"], False),  # one of them was mistyped
+        (["12345674"], False),  # nobody knows whether a spreadsheet or a person left a digit out
         (["18.0", "26.0", "999999998.0"], True),  # a program wrote floats
         (['"18,00"', "999999998", "999999998"], True),  # only a number has decimals
     ],

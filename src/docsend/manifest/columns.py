@@ -15,7 +15,7 @@ from docsend.model.problem import Problem
 from docsend.text import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 COLUMNS = (*fields.NAMES, "sender", "documents")
 # Columns of a report that say which share of which batch it is about. docsend 0.1 did not write them.
@@ -46,6 +46,10 @@ _NUMBER_AFTER = re.compile(r"_(?:number|num|no|nr)$")
 _SHORT_NUMBER = re.compile(r"^מס'?_")
 # Columns that may be called a number. `Document no.` is no column of documents.
 _NUMBERED = frozenset({"id", "employer_file", "booklet", "mobile", "reference"})
+# The end of a path, such as `payslips/1.pdf`, or of several: `a.pdf; *.tiff`.
+ENDS_LIKE_DOCUMENT = re.compile(
+    r"(?:/\*|\.(?:pdf|jpe?g|tiff?|png|bmp|gif|heic|webp|docx?|xlsx?|rtf|zip))[\"'\s]*\Z", re.IGNORECASE
+)
 _SIMILARITY = 0.8  # of a misspelled name, as difflib computes it: one letter of five, two of eleven
 
 
@@ -138,7 +142,24 @@ def duplicate_column_problem(name: str, row: int) -> Problem:
 
 def recognized_columns(cells: Iterable[str]) -> list[str]:
     """Return the known columns among the cells of a header. Other cells are ignored."""
-    return [name for name in map(column_name, cells) if name in COLUMNS]
+    return [name for name in map(column_name, filter(None, cells)) if name in COLUMNS]
+
+
+MOST_COLUMNS = 256
+
+
+def columns_before(cells: Sequence[str], is_one: Callable[[str], object]) -> int:
+    """Return the number of columns up to the last one whose cell in the header fulfils a condition."""
+    filled = (index for index in range(len(cells), 0, -1) if is_one(cells[index - 1].strip()))
+    return next(filled, 0)
+
+
+def kept_columns(cells: Sequence[str]) -> int:
+    """Return how many columns are read: all that have a name, or up to the last known one of very many."""
+    width = columns_before(cells, bool)
+    if width <= MOST_COLUMNS:
+        return width
+    return columns_before(cells, lambda cell: cell and column_name(cell) in COLUMNS + REPORT_COLUMNS)
 
 
 HEADER_ROWS = 10  # The column names are in one of the first rows, not counting empty ones.
@@ -148,6 +169,24 @@ def header_rank(cells: Iterable[str]) -> tuple[bool, int]:
     """Return how well a row can be the header: whether it names the documents, and how many known columns."""
     names = recognized_columns(cells)
     return "documents" in names, len(names)
+
+
+def find_header_row(rows: Iterable[Iterable[str]]) -> int:
+    """Return the index of the header among the first rows.
+
+    It is the first row that names the documents: a later one that names more columns is the head of another
+    table, which was joined to this one. Only the title of a table may name the documents, too: if the next
+    row does and names more columns, nothing is between the two, and that row is the header. If no row names
+    the documents, it is the one that names the most columns.
+    """
+    ranks: list[tuple[bool, int]] = []
+    for rank in map(header_rank, rows):
+        if ranks and ranks[-1][0] and rank <= ranks[-1]:
+            break
+        ranks.append(rank)
+    if ranks and ranks[-1][0]:
+        return len(ranks) - 1
+    return max(range(len(ranks)), key=ranks.__getitem__, default=0)
 
 
 def column_name(cell: str) -> str:

@@ -18,7 +18,8 @@ from docsend.codes import Code
 from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
 from docsend.isolation.processes import ChildProcess
-from docsend.manifest.sheets import Header, Sheet, choose, find_header
+from docsend.manifest.bounded_parts import too_large
+from docsend.manifest.sheets import Header, Sheet, choose, find_header, fit, place
 from docsend.manifest.table import Table, TableRow
 from docsend.model.problem import Problem
 
@@ -49,8 +50,9 @@ def open_table(content: bytes, label: Message, wanted: str | None, format_name: 
         lines = reader.read_rows(sheet)
     return Table(
         Message('{name}, sheet "{sheet}": {format}', name=label, sheet=sheet.name, format=format_name),
-        lambda: _rows(lines, header.width),
+        lambda: _rows(lines, header),
         (_limits_warning(),),
+        place(sheet, label),
     )
 
 
@@ -62,11 +64,9 @@ def password_problem() -> InvalidSubmission:
     )
 
 
-def _rows(lines: bytes, width: int) -> Iterator[TableRow]:
+def _rows(lines: bytes, header: Header) -> Iterator[TableRow]:
     for line in io.BytesIO(lines):
-        row = _parse_row(json.loads(line))
-        row.cells.extend([""] * (width - len(row.cells)))
-        yield row
+        yield fit(_parse_row(json.loads(line)), header)
 
 
 def _parse_row(reply: Any) -> TableRow:
@@ -150,8 +150,4 @@ class _Reader:
             raise self._limit_reached() from error
 
     def _limit_reached(self) -> InvalidSubmission:
-        return _problem(
-            Message("reading the workbook takes too much memory or time"),
-            Message("delete what is far away from the table, or save the table alone as .xlsx or CSV"),
-            Code.MANIFEST_TOO_LARGE,
-        )
+        return too_large()

@@ -22,6 +22,7 @@ from docsend.manifest.columns import (
     BATCH_ROWS,
     COLUMNS,
     HELD_STATUSES,
+    MOST_COLUMNS,
     has_exact_cells,
 )
 from docsend.manifest.paths import ManifestFolder
@@ -243,6 +244,7 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
             "{table}; the column names are in row {row}", table=description, row=header.row.number
         )
     repeated: list[int] = []
+    is_wide = header.width > MOST_COLUMNS
 
     def lines() -> Iterator[TableRow]:
         repeated.clear()
@@ -255,7 +257,7 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
                 continue
             check_row_count(count)
             count += 1
-            yield line
+            yield header.narrowed(line) if is_wide else line
 
     converted = _converted_columns(lines(), header.columns)
     row = functools.partial(
@@ -298,7 +300,7 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
                 values[name].append(value)
         if not values:  # Each column still has a number with its zeros. Do not read the table twice.
             return frozenset()
-    return frozenset(name for name in values if lack_digits(values[name], EXPECTED_DIGITS[name]))
+    return frozenset(name for name in values if lack_digits(name, values[name]))
 
 
 def _table_row(
@@ -315,17 +317,35 @@ def _table_row(
     problems = _cell_count_problems(number, cells, columns, most) if len(cells) != len(columns) else []
     if line.problems:
         problems += [
-            Problem(each.code, each.message, each.hint, field=columns[each.column], row=number)
+            Problem(
+                each.code,
+                each.message,
+                each.hint,
+                field=None if each.column is None else columns[each.column],
+                row=number,
+            )
             for each in line.problems
-            if each.column < len(columns) and columns[each.column]
+            if each.column is None or (each.column < len(columns) and columns[each.column])
         ]
     cells_by_column = dict(zip(columns, map(read_cell, cells), strict=False))
     for column, target in line.links.items():
         if column < len(columns) and columns[column] == "documents":
+            if not target:
+                problems.append(_computed_link(number))
             cells_by_column["documents"] = target
     if line.numeric is not None:
         converted = {columns[column] for column in line.numeric if column < len(columns)}
     return _create_row(number, cells_by_column, defaults, problems, converted)
+
+
+def _computed_link(row: int) -> Problem:
+    return Problem(
+        Code.ROW_MALFORMED,
+        Message("the link is computed by a formula, whose result no workbook stores"),
+        Message("write the path of the document into the cell"),
+        field="documents",
+        row=row,
+    )
 
 
 def _cell_count_problems(
@@ -374,7 +394,7 @@ def _create_row(
     text = "".join(cells.values())
     if not text.isprintable():
         problems += non_text_problems(number, cells)
-    if "#" in text or "Err" in text:
+    if "#" in text or "Err" in text or "=" in text:
         problems += error_problems(number, cells, [problem.field for problem in problems])
     repaired = cells.copy()
     if '"' in text or "'" in text or not text.isascii():

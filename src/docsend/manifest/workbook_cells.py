@@ -77,3 +77,13 @@ def _time_to_text(value: dt.date | dt.time | dt.timedelta) -> str:
         minutes, seconds = divmod(round(value.total_seconds()), 60)
         return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return value.isoformat()
+
+
+def cell_name(row: int, column: int) -> str:
+    """Return the name of a cell as a spreadsheet shows it, such as B7."""
+    letters = ""
+    number = column + 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return f"{letters}{row}"

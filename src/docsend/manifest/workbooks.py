@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +32,7 @@ _MAX_MEMBER_BYTES = 256 * 2**20
 _MAX_RATIO = 200
 _RATIO_COUNTS_FROM_BYTES = 16 * 2**20
 _MAX_MEMBERS = 10_000
+_SHEET = re.compile(r"xl/worksheets/[^/]+\.xml$|content\.xml$", re.IGNORECASE)
 
 
 class _Format(NamedTuple):
@@ -72,6 +74,8 @@ def open_table(content: bytes, label: Message, sheet: str | None = None) -> Tabl
             reason = error.reason
     if not limited_workbooks.is_installed():
         raise _not_installed(format_) if reason is None else _cannot_read(reason)
+    if format_ in (_XLSX, _STRICT, _ODS):
+        _refuse_damaged_xml(content)
     try:
         return limited_workbooks.open_table(content, label, sheet, format_.name)
     except InvalidSubmission as error:
@@ -119,6 +123,17 @@ def _identify_zip(content: bytes, label: Message) -> _Format:
     if b"spreadsheetml" in kind:
         return _STRICT if open_xml.is_strict(content) else _XLSX
     raise _not_a_workbook(label)
+
+
+def _refuse_damaged_xml(content: bytes) -> None:
+    """Raise InvalidSubmission if a sheet is not well-formed, of which python-calamine reads the beginning."""
+    from xml.parsers import expat
+
+    with _reporting_damage(), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if _SHEET.match(name):
+                with archive.open(name) as member:
+                    expat.ParserCreate().ParseFile(member)
 
 
 @contextlib.contextmanager
