@@ -455,6 +455,9 @@ def test_a_link_as_report_stays_a_link(run, sandbox, tmp_path) -> None:
     link.symlink_to(other)
     assert run("send", "--batch", file, "--service", sandbox.url, "--report", link).code == 2
     assert other.read_bytes() == b"1\n"
+    link.unlink()
+    link.symlink_to(link)
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", link).code == 2
 
 
 def test_a_place_where_no_report_can_be_written_is_named_with_its_own_cure(run, sandbox, tmp_path) -> None:

@@ -53,17 +53,20 @@ def write_error(file: Path, error: OSError) -> LocalError:
 def resolve(file: Path) -> Path:
     """Return the file of a report: if the name is a link, where it leads.
 
-    Raise UsageError if the name ends in neither .csv nor .jsonl.
+    Raise UsageError if the name ends in neither .csv nor .jsonl, or if a link leads to no file.
     """
     _check_name(file)
-    if file.is_symlink():
-        try:
-            file = file.resolve()
-        except (OSError, RuntimeError) as error:
-            reason = files.reason(error) if isinstance(error, OSError) else Message("the links form a circle")
-            raise _unusable(file, reason) from error
-        _check_name(file)
-    return file
+    if not file.is_symlink():
+        return file
+    try:
+        target = file.resolve()
+        with contextlib.suppress(FileNotFoundError):
+            files.open_regular(target).close()
+    except (OSError, RuntimeError) as error:
+        reason = files.reason(error) if isinstance(error, OSError) else Message("the links form a circle")
+        raise _unusable(file, reason) from error
+    _check_name(target)
+    return target
 
 
 def _check_name(file: Path) -> None:
