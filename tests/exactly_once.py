@@ -38,10 +38,12 @@ class Place:
     def __init__(self, world: World) -> None:
         self.world = world
         self.failing: str | None = None  # "before" or "after" the service acts
+        self.failure = doubles.Reply(503)
         self.url = world.start_relay(self._intercept)
 
     def _intercept(self, request: ReceivedRequest, _count: int, phase: str) -> Reply | None:
-        return doubles.Reply(503) if request.method in ("PUT", "POST") and phase == self.failing else None
+        is_sending = request.method in ("PUT", "POST") and "/submissions/" in request.path
+        return self.failure if is_sending and phase == self.failing else None
 
     def send(self, *more: str | Path, file: Path | None = None) -> RunResult:
         if file is not None:
@@ -103,6 +105,15 @@ def _after_failure(when: str) -> Callable[[Place], RunResult]:
         return place.send()
 
     return run
+
+
+def _blocked_by_proxy(place: Place) -> RunResult:
+    """Send while a proxy answers with an error page, after the service has acted."""
+    place.failing = "after"
+    place.failure = doubles.Reply(
+        413, b"<html>too large</html>", {"Content-Type": "text/html"}, echoes_id=False
+    )
+    return place.send()
 
 
 def _without_ledger(place: Place) -> RunResult:
@@ -326,6 +337,22 @@ def _personal_batch(place: Place) -> RunResult:
     return place.send_batch(row, head=head, more=("--dry-run",))
 
 
+def _required(when: str | None, *, is_anew: bool = True) -> Callable[[Place], RunResult]:
+    """Upload a required document while requests fail, export it anew, and upload it again."""
+
+    def run(place: Place) -> RunResult:
+        place.world.set_account("1001", "fictional-pending")
+        upload = ("required", "upload", "R-4711", place.world.payslip, "--service", place.url)
+        place.failing = when
+        assert place.world.run(*upload).exit_code == (6 if when else 0)
+        place.failing = None
+        if is_anew:
+            place.export_anew()
+        return place.world.run(*upload)
+
+    return run
+
+
 def _batch(*rows: str, more: tuple[str, ...] = (), times: int = 1) -> Callable[[Place], RunResult]:
     return lambda place: [place.send_batch(*rows, more=more) for _ in range(times)][-1]
 
@@ -371,8 +398,9 @@ def _same_file_for_another(place: Place) -> RunResult:
 
 def _rows_in_two_shares(place: Place) -> RunResult:
     """Send two shares of a manifest, each with one of two rows that have the same reference."""
-    rows = (_GOOD[0], bad_manifests.good(1, documents="3.pdf"))
-    shares = [place.send_batch(*rows, more=("--shard", f"{number}/2")) for number in (1, 2)]
+    rows = (f"{_GOOD[0]},", f"{bad_manifests.good(1, documents='3.pdf')},01")
+    head = f"{bad_manifests.HEAD},occurrence"
+    shares = [place.send_batch(*rows, head=head, more=("--shard", f"{number}/2")) for number in (1, 2)]
     assert [len(share.problems) for share in shares] == [1, 1], "each share has one of the rows"
     assert shares[0].exit_code == shares[1].exit_code
     return shares[0]
@@ -435,6 +463,13 @@ SITUATIONS = (
         "the same command again, after the response was lost",
         "fetches the receipt",
         _after_failure("after"),
+        0,
+        1,
+    ),
+    Situation(
+        "a proxy answers with a page that refuses the size, after the service has received everything",
+        "asks the service, and keeps the receipt",
+        _blocked_by_proxy,
         0,
         1,
     ),
@@ -589,6 +624,37 @@ SITUATIONS = (
         "the same, with `--dry-run`",
         "shows this error",
         _personal("--dry-run"),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "a required document, uploaded again",
+        "shows the receipt",
+        _required(None, is_anew=False),
+        0,
+        1,
+    ),
+    Situation(
+        "a required document exported anew, and the first was received",
+        "refuses: `reference-received-before`, because the id of the required document is the same",
+        _required(None),
+        3,
+        1,
+        ("reference-received-before",),
+    ),
+    Situation(
+        "a required document exported anew, after the request was lost",
+        _FENCED,
+        _required("before"),
+        0,
+        1,
+        ("earlier-withdrawn",),
+    ),
+    Situation(
+        "a required document exported anew, after the response was lost",
+        f"{_KEPT}`reference-received-before`",
+        _required("after"),
         3,
         1,
         ("reference-received-before",),

@@ -165,7 +165,7 @@ def test_an_occurrence_is_refused_until_every_lower_one_was_received(
         for number in (2, 3):
             refused = run(*arguments, "--occurrence", str(number))
             assert (refused.code, refused.problems) == (3, ["occurrence-too-early"]), refused.err
-            assert f"--occurrence {number - 1}" in refused.err
+            assert "--occurrence 1\n" in refused.err, "the lowest one comes first"
         assert sandbox.count() == 0
         codes = [run(*arguments, "--occurrence", number).code for number in ("1", "2", "3")]
     assert (codes, sandbox.count()) == ([0, 0, 0], 3)

@@ -224,7 +224,8 @@ def _deliver(
         delivery = deliver.deliver(checked, service, ledger, open_client, anyway=anyway)
     except InvalidSubmission as error:
         is_repetition = any(problem.code in repetition.REPETITION_CODES for problem in error.problems)
-        if not is_repetition or not context.can_prompt:
+        # The service accepts a required document only once.
+        if not is_repetition or not context.can_prompt or checked.required is not None:
             raise
         context.streams.say_problems(error.problems)
         if not _confirm(context, Message("send it all the same? (y to send, n to cancel)")):
@@ -235,7 +236,6 @@ def _deliver(
             checked = checked.with_occurrence(repetition.next_occurrence(checked, service, ledger))
         return checked, deliver.deliver(checked, service, ledger, open_client, anyway=True)
     if delivery.is_repeated:
-        following = repetition.next_occurrence(checked, service, ledger)
         context.streams.say(
             Message(
                 "this submission had already been received: receipt {number} of {date}; it was not received "
@@ -244,6 +244,9 @@ def _deliver(
                 date=delivery.receipt.received_at[:10],
             )
         )
+        if checked.required is not None:
+            return checked, delivery
+        following = repetition.next_occurrence(checked, service, ledger)
         if not context.can_prompt:
             context.streams.say(
                 Message("to send the same content once more, give --occurrence {next}", next=following)

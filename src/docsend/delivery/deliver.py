@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from docsend.checks import documents
 from docsend.codes import Code
-from docsend.delivery import kept_receipts, repetition
+from docsend.delivery import kept_receipts, repetition, withdrawal
 from docsend.delivery.clearance import Clearance
 from docsend.delivery.required import RequiredDocuments
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
@@ -249,8 +249,12 @@ def _upload_planned(
             with _recording_refusals(checked.key, service, ledger):
                 delivery = _send_staged(checked, planned, service, ledger)
     except DocsendError as error:
-        error.notices = planned.notices
-        raise
+        entry = ledger.find(service.name, checked.key) if isinstance(error, Unfinished) else None
+        received = receipts.earlier_delivery(entry) if entry is not None else None
+        if received is None:
+            error.notices = planned.notices
+            raise
+        delivery = received._replace(is_repeated=False)
     return delivery._replace(notices=planned.notices)
 
 
@@ -305,6 +309,8 @@ def _check_requirement(
     problem = required.find_problem(checked)
     # Query the ledger again first: another process may have declared the submission in the meantime.
     if problem is not None and not _is_declared(ledger.find(service.name, checked.key)):
+        # An earlier one that is unfinished may have met the requirement.
+        repetition.ask_about(ledger.find_earlier(service.name, checked), service, ledger)
         raise InvalidSubmission.from_problems([problem])
 
 
@@ -378,7 +384,8 @@ def _send_staged(
 def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
     """Record a final refusal in the ledger before it is reported.
 
-    If an intermediary refused the submission, but it may have been received, raise Unfinished instead.
+    If an intermediary refused the submission, ask the service whether it was received all the same. If so,
+    its receipt is in the ledger. Then, or if it may have been received, raise Unfinished instead.
     """
     try:
         yield
@@ -387,11 +394,26 @@ def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Ite
         if Code.WITHDRAWN in codes:
             ledger.record_withdrawn(service.name, key)
         elif refusal.cause is not None:  # the response came from an intermediary, not from the service
-            if not ledger.record_refused_by_intermediary(service.name, key, refusal.cause.value):
+            if _is_received_after_all(key, service, ledger) or not ledger.record_refused_by_intermediary(
+                service.name, key, refusal.cause.value
+            ):
                 raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
             ledger.record_refused(service.name, key, codes[0].value)
         raise
+
+
+def _is_received_after_all(key: str, service: ServiceClient, ledger: Ledger) -> bool:
+    """Ask the service for the receipt of a submission, and store it. Return whether there is one.
+
+    An intermediary may have refused only the response, and it usually still lets this request through.
+    """
+    entry = ledger.find(service.name, key)
+    if entry is None:
+        return False
+    with contextlib.suppress(UnknownSubmission, DocsendError):
+        entry = withdrawal.learn_state(entry, service, ledger)
+    return entry.state == "received"
 
 
 def _run_staged_calls(

@@ -21,7 +21,7 @@ def in_order(rows: Iterable[Row]) -> Iterator[Row | None]:
     """Yield rows by their occurrence, with None wherever the rows that follow have to wait."""
     higher: dict[int, list[Row]] = {}
     for row in rows:
-        occurrence = _occurrence(row)
+        occurrence = occurrence_of(row)
         if occurrence > 1:
             higher.setdefault(occurrence, []).append(row)
         else:
@@ -31,8 +31,8 @@ def in_order(rows: Iterable[Row]) -> Iterator[Row | None]:
         yield from waiting
 
 
-def _occurrence(row: Row) -> int:
-    """Return the occurrence of a row. Its value was checked in the first pass."""
+def occurrence_of(row: Row) -> int:
+    """Return the occurrence of a row, or 1 if its value is invalid, which the first pass reports."""
     try:
         return int(row.submission.occurrence or 1)
     except ValueError:

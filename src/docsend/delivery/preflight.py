@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from docsend.checks import submission_rules
 from docsend.codes import Code
-from docsend.delivery import processes
+from docsend.delivery import occurrence_order, processes
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from docsend.storage.identity_key import IdentityDigests
 
 _MAX_WARNINGS = 1000
-_FIRST = (None, "", "1", 1)  # how a row says that it is the first sending of its content
 
 
 class PreflightResult:
@@ -181,7 +180,7 @@ def _reference_group(batch: Batch, row: Row) -> int | None:
 
     Return None for a row without a reference, or with a higher occurrence, which repeats another on purpose.
     """
-    if batch.anyway or row.submission.occurrence not in _FIRST or not row.is_readable:
+    if batch.anyway or not row.is_readable or occurrence_order.occurrence_of(row) != 1:
         return None
     group = submission_rules.reference_group(row.submission, batch.catalog)
     if group is None:

@@ -10,6 +10,7 @@ A higher occurrence of the same content is refused until every lower one was rec
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -123,6 +124,19 @@ def settle(
     return _settle_unfinished(reason.unfinished, reason.earlier, service, ledger)
 
 
+def ask_about(earlier: Iterable[EarlierSubmission], service: ServiceClient, ledger: Ledger) -> None:
+    """Raise InvalidSubmission if one of these submissions was received. Its receipt is then in the ledger.
+
+    The service is asked about unfinished ones. Nothing is withdrawn.
+    """
+    for each in earlier:
+        entry = each.entry
+        if each.is_certain and not each.is_received:
+            with contextlib.suppress(UnknownSubmission):
+                entry = withdrawal.learn_state(entry, service, ledger)
+        refuse_received([each._replace(entry=entry)])
+
+
 def refuse_to_resume(entry: LedgerEntry, ledger: Ledger) -> None:
     """Raise Unfinished if another entry is the same as an unfinished one, or may be.
 
@@ -192,6 +206,16 @@ def next_occurrence(checked: CheckedSubmission, service: str, ledger: Ledger) ->
 
 def _problem(earlier: EarlierSubmission) -> Problem:
     values = _receipt_values(earlier.entry)
+    if earlier.same == "required":
+        return Problem(
+            Code.REFERENCE_RECEIVED_BEFORE,
+            Message(
+                "the required document {required!r} was received before: receipt {number} of {date}",
+                required=earlier.entry.required,
+                **values,
+            ),
+            Message("nothing to do; `docsend required` lists the documents still required"),
+        )
     if earlier.same == "reference":
         return Problem(
             Code.REFERENCE_RECEIVED_BEFORE,
@@ -249,7 +273,12 @@ def _withdraw(earlier: EarlierSubmission, service: ServiceClient, ledger: Ledger
     """Withdraw an earlier submission. Raise InvalidSubmission if it turns out that it was received."""
     entry = _withdraw_entry(earlier.entry, service, ledger)
     refuse_received([earlier._replace(entry=entry)])
-    if earlier.same == "reference":
+    if earlier.same == "required":
+        message = Message(
+            "an earlier submission of the same required document was not received; it was withdrawn ({key})",
+            key=entry.key[:12],
+        )
+    elif earlier.same == "reference":
         message = Message(
             "an earlier submission with the same reference was not received; it was withdrawn ({key})",
             key=entry.key[:12],

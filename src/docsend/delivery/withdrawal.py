@@ -11,6 +11,7 @@ from docsend.storage import receipts
 
 if TYPE_CHECKING:
     from docsend.service.client import ServiceClient
+    from docsend.service.responses import SubmissionStatus
     from docsend.storage.ledger import Ledger
     from docsend.storage.ledger_rows import LedgerEntry
 
@@ -23,6 +24,20 @@ def withdraw(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Ledg
     entry, and LocalError if the ledger cannot be written.
     """
     status = service.withdraw(entry.key, with_token=entry.to == "personal")
+    return _record(status, entry, ledger)
+
+
+def learn_state(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> LedgerEntry:
+    """Ask the service whether a submission was received or withdrawn, and return its updated ledger entry.
+
+    Raise the same errors as `ServiceClient.fetch_status`, and the other errors of `withdraw`.
+    """
+    status = service.fetch_status(entry.key, with_token=entry.to == "personal")
+    return entry if status.state == "open" else _record(status, entry, ledger)
+
+
+def _record(status: SubmissionStatus, entry: LedgerEntry, ledger: Ledger) -> LedgerEntry:
+    """Record that a submission was received or withdrawn, and return its updated entry."""
     if status.receipt is None:
         ledger.record_withdrawn(entry.service, entry.key)
     elif not receipts.fits(status.receipt, entry):

@@ -2,6 +2,7 @@
 
 - The same reference: the reference, the person, the destination, the subject and the type are equal, but not
   the documents, as when a payroll program exports a month anew.
+- The same required document: its id and the person are equal, but not the documents.
 - The same content: the documents, the person, the destination, the subject, the type and the required
   document are equal, but not the names, the remark, the branch or the reference.
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from docsend.storage.ledger_rows import LedgerEntry
     from docsend.storage.old_entries import OldMatches
 
-Sameness: TypeAlias = Literal["reference", "content"]
+Sameness: TypeAlias = Literal["reference", "required", "content"]
 
 
 class EarlierSubmission(NamedTuple):
@@ -72,6 +73,7 @@ def find(
     found: dict[str, EarlierSubmission] = {}
     for each in (
         *_by_digests(connection, service, digests),
+        *_by_requirement(connection, service, checked, key),
         *_without_digests(connection, service, checked, old),
     ):
         if not _is_occurrence(each.entry, checked) and each.entry.key not in found:
@@ -100,6 +102,7 @@ def find_same(connection: sqlite3.Connection, entry: LedgerEntry) -> LedgerEntry
     queries: list[tuple[str, tuple[object, ...]]] = [
         ("content_digest = ? AND occurrence = ?", (content, entry.occurrence)),
         ("reference_digest = ? AND documents_sha256 IS NOT ?", (reference, documents)),
+        ("required = ? AND documents_sha256 IS NOT ?", (entry.required, documents)),
         (
             f"documents_sha256 = ? AND required IS ? AND occurrence = ? AND {undecided}",
             (documents, entry.required, entry.occurrence, *values),
@@ -125,8 +128,8 @@ def find_same(connection: sqlite3.Connection, entry: LedgerEntry) -> LedgerEntry
 def missing_occurrence(
     connection: sqlite3.Connection, service: str, checked: CheckedSubmission
 ) -> NotPlanned | None:
-    """Return the highest lower occurrence that was neither received nor withdrawn, or None."""
-    for occurrence in range(checked.occurrence - 1, 0, -1):
+    """Return the lowest occurrence that was neither received nor withdrawn, or None."""
+    for occurrence in range(1, checked.occurrence):
         key = checked.with_occurrence(occurrence).key
         entries = ledger_rows.select(connection, "WHERE service = ? AND key = ?", service, key)
         entry = entries[0] if entries else None
@@ -175,6 +178,26 @@ def _by_digests(
             yield EarlierSubmission(entry, "reference")
 
 
+def _by_requirement(
+    connection: sqlite3.Connection, service: str, checked: CheckedSubmission, key: IdentityKey
+) -> Iterator[EarlierSubmission]:
+    """Yield submissions that provide the same required document, for the same person."""
+    if checked.required is None:
+        return
+    where = f"WHERE service = ? AND required = ? AND content_digest IS NOT NULL AND {ledger_rows.COUNTS}"
+    digests = connection.execute(
+        f"SELECT key, content_digest FROM submission {where}",  # noqa: S608
+        (service, checked.required),
+    )
+    digest_of = dict(digests.fetchall())
+    for entry in ledger_rows.select(connection, where, service, checked.required):
+        with_documents = ledger_rows.with_documents(connection, entry)
+        sha256s = [document.sha256 for document in with_documents.documents]
+        # The digest tells who the entry is for, because the documents are known.
+        if digest_of.get(entry.key) == key.content_digest(checked, sha256s):
+            yield EarlierSubmission(with_documents, "required")
+
+
 def _without_digests(
     connection: sqlite3.Connection, service: str, checked: CheckedSubmission, old: OldMatches
 ) -> Iterator[EarlierSubmission]:
@@ -184,11 +207,16 @@ def _without_digests(
             connection, f"WHERE service = ? AND key = ? AND {ledger_rows.COUNTS}", service, key
         ):
             with_documents = ledger_rows.with_documents(connection, entry)
-            has_same_content = entry.required == checked.required and _has_same_documents(
-                with_documents, checked
-            )
-            same: Sameness = "content" if has_same_content else "reference"
+            same = _sameness(with_documents, checked)
             yield EarlierSubmission(with_documents, same, is_certain=key in old.certain)
+
+
+def _sameness(entry: LedgerEntry, checked: CheckedSubmission) -> Sameness:
+    if entry.required != checked.required:
+        return "reference"
+    if _has_same_documents(entry, checked):
+        return "content"
+    return "reference" if checked.required is None else "required"
 
 
 def _is_occurrence(entry: LedgerEntry, checked: CheckedSubmission) -> bool:

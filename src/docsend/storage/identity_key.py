@@ -62,15 +62,22 @@ class IdentityKey:
 
     def digests(self, checked: CheckedSubmission) -> IdentityDigests:
         """Return the digests of a submission. The account of a personal submission must be known."""
-        same = [*checked.person, checked.to, checked.subject, checked.type]
-        documents = sorted(document.sha256 for document in checked.documents)
+        same = _same(checked)
         return IdentityDigests(
             self._digest(["reference", *same, fold(checked.reference)]) if checked.reference else None,
-            self._digest(["content", *same, checked.required, documents]),
+            self.content_digest(checked, [document.sha256 for document in checked.documents]),
         )
+
+    def content_digest(self, checked: CheckedSubmission, sha256s: Iterable[str]) -> bytes:
+        """Return the digest `content` that a submission has if its documents have these SHA-256."""
+        return self._digest(["content", *_same(checked), checked.required, sorted(sha256s)])
 
     def _digest(self, value: Json) -> bytes:
         return hmac.digest(self._key, canonicalize(value), "sha256")
+
+
+def _same(checked: CheckedSubmission) -> list[str | None]:
+    return [*checked.person, checked.to, checked.subject, checked.type]
 
 
 def key_file(ledger: Path) -> Path:

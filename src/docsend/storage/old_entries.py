@@ -117,19 +117,25 @@ class OldEntries:
         groups: list[tuple[object, ...]] = [("content", *about, entry.required, entry.documents_sha256)]
         if entry.reference:
             groups.append(("reference", *about, fold(entry.reference)))
+        if entry.required:
+            groups.append(("required", *about, entry.required))
         for group in groups:
             self._groups.setdefault(group, []).append(old)
 
     def _candidates(self, checked: CheckedSubmission) -> Iterator[_OldEntry]:
-        """Yield the entries with the same documents, then those with the same reference, the newest first."""
+        """Yield the entries with the same documents, reference or required document, the newest first."""
         about = (checked.to, checked.subject, checked.type)
         documents = identity_key.documents_digest(document.sha256 for document in checked.documents)
-        with_documents = self._groups.get(("content", *about, checked.required, documents), [])
-        yield from with_documents
+        groups: list[tuple[object, ...]] = [("content", *about, checked.required, documents)]
         if checked.reference:
-            keys = {entry.key for entry in with_documents}
-            for entry in self._groups.get(("reference", *about, fold(checked.reference)), []):
-                if entry.key not in keys:
+            groups.append(("reference", *about, fold(checked.reference)))
+        if checked.required:
+            groups.append(("required", *about, checked.required))
+        seen: set[str] = set()
+        for group in groups:
+            for entry in self._groups.get(group, []):
+                if entry.key not in seen:
+                    seen.add(entry.key)
                     yield entry
 
 
