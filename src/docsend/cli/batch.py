@@ -14,16 +14,13 @@ import typer
 
 from docsend import signals
 from docsend.codes import Code
-from docsend.delivery import report_file, report_place
 from docsend.delivery.batch import Batch, Outcome, Share
 from docsend.delivery.batch_result import BatchResult, OutcomeCounts
-from docsend.delivery.coverage import ReportedShare
 from docsend.delivery.preflight import PreflightResult, run_preflight
-from docsend.delivery.recall import EarlierReceipts
-from docsend.delivery.report import Report
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.manifest import reader, template
+from docsend.manifest.columns import PART_SUFFIX
 from docsend.manifest.table import MAX_BYTES
 from docsend.model.problem import Problem
 from docsend.ui import send_result
@@ -49,6 +46,7 @@ if TYPE_CHECKING:
 
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
+    from docsend.delivery.report import Report
     from docsend.delivery.workers import BatchRunner, DeliveryCalls
     from docsend.manifest.reader import Manifest
     from docsend.model.submission import Submission
@@ -100,6 +98,8 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     if options.report is None:
         _run(context, submission, options)
     else:
+        from docsend.delivery import report_place
+
         report = report_place.resolve(options.report)
         with report_place.reserve(report, options.manifest):
             _run(context, submission, options._replace(report=report))
@@ -131,7 +131,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
     )
     context.streams.say_event(manifest.description)
     context.streams.say_problems(manifest.warnings)
-    if report_file.is_part(Path(options.manifest)):
+    if options.manifest.endswith(PART_SUFFIX):
         say_partial(context.streams, Path(options.manifest))
     _require_rows(manifest)
     batch = Batch(
@@ -149,14 +149,13 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
     counts, error = OutcomeCounts(), None
     file = options.report
     sends_nothing = is_checked_only or plan.good_rows == 0
-    if file and sends_nothing and (kept := report_place.find_receipts(file)):
+    if file and sends_nothing and _keeps_receipts(context, file):
         file = None
-        say_report_kept(context.streams, kept)
     with contextlib.ExitStack() as stack:
         report: Report | None = None
         try:
             if file:
-                report = stack.enter_context(Report(file, manifest, ReportedShare.of(batch)))
+                report = stack.enter_context(_open_report(file, batch))
             if is_checked_only:
                 _report_preflight(context, batch, plan, report)
             else:
@@ -168,6 +167,26 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
     result = BatchResult(plan, None if is_checked_only else counts, error)
     _show_result(context, result, report.path if report else None, time.monotonic() - started_at)
     raise typer.Exit(result.exit_code)
+
+
+# Without a report, its modules are not imported: that takes several milliseconds of a short dry run.
+
+
+def _keeps_receipts(context: "CommandContext", file: Path) -> bool:
+    """Return whether a report has receipts, so that a run that sends nothing must not replace it."""
+    from docsend.delivery import report_place
+
+    kept = report_place.find_receipts(file)
+    if kept:
+        say_report_kept(context.streams, kept)
+    return bool(kept)
+
+
+def _open_report(file: Path, batch: Batch) -> "Report":
+    from docsend.delivery.coverage import ReportedShare
+    from docsend.delivery.report import Report
+
+    return Report(file, batch.manifest, ReportedShare.of(batch))
 
 
 def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> PreflightResult:
@@ -314,6 +333,8 @@ def _send(
                     context, Outcome(row, "faulty", row.submission, problems=plan.faulty[row.number]), report
                 )
         with contextlib.closing(runner.outcomes(stages)) as outcomes:
+            from docsend.delivery.recall import EarlierReceipts
+
             earlier = EarlierReceipts(batch, plan, ledger, context.settings.chosen_endpoint().name)
             for outcome in map(earlier.complete, outcomes):
                 counts.add(outcome)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.manifest import report_cells
-from docsend.manifest.columns import BATCH_ROWS, COLUMNS, REPORT_COLUMNS, has_exact_cells
+from docsend.manifest.columns import BATCH_ROWS, COLUMNS, PART_SUFFIX, REPORT_COLUMNS, has_exact_cells
 from docsend.manifest.reader import split_documents
 from docsend.manifest.repair import clean_cell
 from docsend.storage import files
@@ -24,7 +24,6 @@ from docsend.text import escape_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-PART_SUFFIX = ".part"
 # Columns in which a spreadsheet must change nothing. The others are docsend's own, and scripts read them.
 _PROTECTED_COLUMNS = frozenset((*COLUMNS, "receipt"))
 _MAX_BYTES = 200 * 2**20  # four times the limit of a manifest

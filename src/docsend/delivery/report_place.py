@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from docsend.delivery import report_file
 from docsend.errors import LocalError, Unfinished, UsageError
 from docsend.i18n import Message
-from docsend.manifest.columns import COLUMNS
+from docsend.manifest.columns import COLUMNS, PART_SUFFIX
 from docsend.storage import files, lock_files
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _CUT_LINE = re.compile(rb'(?:\xef\xbb\xbf|\{")(?:' + "|".join(COLUMNS).encode() 
 
 def part_of(file: Path) -> Path:
     """Return the file in which a report is written until it is complete."""
-    return file.with_name(f"{file.name}{report_file.PART_SUFFIX}")
+    return file.with_name(f"{file.name}{PART_SUFFIX}")
 
 
 def sorted_of(file: Path) -> Path:

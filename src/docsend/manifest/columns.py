@@ -75,6 +75,9 @@ ENDS_LIKE_DOCUMENT = re.compile(
 _SIMILARITY = 0.8  # of a misspelled name, as difflib computes it: one letter of five, two of eleven
 
 
+PART_SUFFIX = ".part"  # of the name of a report that is not complete
+
+
 def has_exact_cells(columns: Iterable[str]) -> bool:
     """Return whether a table with these columns is a report whose cells can be read back exactly.
 
