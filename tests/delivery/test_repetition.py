@@ -391,13 +391,17 @@ def test_an_unfinished_entry_of_an_old_ledger_is_withdrawn(run, sandbox, payslip
     assert sandbox.count() == 1
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
 def test_an_old_entry_gains_its_digests_when_its_command_runs_again(
-    run, shared_sandbox, payslip, home
+    run, shared_sandbox, payslip, home, is_batch
 ) -> None:
     send = ("send", payslip, *SEND, "--service", shared_sandbox.url, *REFERENCE, "--json")
     assert run(*send, "--branch", "eilat").code == 0
     old_ledgers.rewrite_as(home / "docsend" / "ledger.sqlite3", 3)
-    assert run("send", "--batch", _batch_of(payslip), "--service", shared_sandbox.url).code == 0
+    if is_batch:
+        assert run("send", "--batch", _batch_of(payslip), "--service", shared_sandbox.url).code == 0
+    else:
+        assert run(*send, "--branch", "eilat").json["repeated"] is True
     export_anew(payslip)
     assert run(*send).problems == ["reference-received-before"]
 

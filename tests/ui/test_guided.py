@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import doubles
 import samples
 from conftest import ABOUT, PERSON, WHO
 from docsend.model import fields
@@ -29,7 +30,8 @@ def _prompts(monkeypatch) -> None:
 @pytest.fixture
 def guided(sandbox):
     def start(*argv: object, **options: Any) -> Terminal:
-        return Terminal("send", *argv, "--service", sandbox.url, **options)
+        service = () if "--service" in argv else ("--service", sandbox.url)
+        return Terminal("send", *argv, *service, **options)
 
     return start
 
@@ -492,4 +494,39 @@ def test_a_question_about_an_earlier_submission_can_be_canceled(guided, sandbox,
     terminal = guided(payslip, *ABOUT, *WHO, "--remark", "x", columns=200)
     terminal.answer("send it all the same?", CTRL_C)
     assert terminal.finish() == 130
+    assert sandbox.count() == 1
+
+
+def test_what_was_left_unfinished_is_sent_after_a_yes_although_another_version_was_received(
+    guided, sandbox, payslip, run, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    is_down: list[bool] = [True]
+
+    def intercept(request: doubles.ReceivedRequest, _count: int, _phase: str) -> doubles.Reply | None:
+        return doubles.Reply(503) if is_down and request.method == "PUT" else None
+
+    with doubles.relay(sandbox.url, intercept) as (url, _):
+        send = (*ABOUT, *WHO, "--reference", "4711")
+        first = payslip.read_bytes()
+        assert run("send", payslip, *send, "--service", url).code == 6
+        is_down.clear()
+        payslip.write_bytes(first + b"% exported anew\n")
+        assert run("send", payslip, *send, "--service", url, "--anyway").code == 0
+        payslip.write_bytes(first)
+        terminal = guided(payslip, *send, "--service", url, columns=200)
+        assert "[reference-received-before]" in terminal.read_until("send it all the same?")
+        terminal.type("y" + ENTER)
+        assert terminal.finish() == 0
+    assert sandbox.count() == 2
+
+
+def test_canceling_the_question_whether_to_send_once_more_says_how_to_see_the_receipt(
+    guided, sandbox, payslip, run
+) -> None:
+    assert run("send", payslip, *ABOUT, *WHO, "--service", sandbox.url).code == 0
+    terminal = guided(payslip, *ABOUT, *WHO, columns=200)
+    terminal.answer("--occurrence 2?", CTRL_C)
+    assert terminal.finish() == 130
+    assert "to see the receipt" in terminal.text
     assert sandbox.count() == 1

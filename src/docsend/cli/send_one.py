@@ -257,17 +257,18 @@ def _deliver(
                 "send it once more, as with --occurrence {next}? (y to send, n to keep the receipt)",
                 next=following,
             ),
+            Message("run `docsend receipts show {key}` to see the receipt", key=checked.key[:12]),
         ):
             once_more = checked.with_occurrence(following)
             return once_more, deliver.deliver(once_more, service, ledger, open_client, anyway=anyway)
     return checked, delivery
 
 
-def _confirm(context: "CommandContext", question: Message) -> bool:
-    """Ask a question on the terminal. Raise Interrupted if the user presses Ctrl-C."""
+def _confirm(context: "CommandContext", question: Message, hint: Message | None = None) -> bool:
+    """Ask a question on the terminal. Raise Interrupted, with this hint, if the user presses Ctrl-C."""
     from docsend.ui.prompts import TerminalPrompter
 
     try:
         return TerminalPrompter(context.streams.render).confirm(question)
     except KeyboardInterrupt as stop:
-        raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent")) from None
+        raise Interrupted.from_signal(stop, Message("interrupted: nothing was sent"), hint) from None

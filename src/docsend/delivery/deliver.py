@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from docsend.checks import documents
 from docsend.codes import Code
-from docsend.delivery import kept_receipts, repetition, withdrawal
+from docsend.delivery import kept_receipts, repetition
 from docsend.delivery.clearance import Clearance
 from docsend.delivery.required import RequiredDocuments
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
@@ -246,15 +246,13 @@ def _upload_planned(
         if not planned.may_be_declared and service.one_exchange.accepts(checked):
             delivery = _send_in_one_exchange(checked, planned, service, ledger)
         else:
-            with _recording_refusals(checked.key, service, ledger):
+            with _recording_refusals(checked, service, ledger):
                 delivery = _send_staged(checked, planned, service, ledger)
+    except _ReceivedAfterAllError as received:
+        delivery = Delivery(received.receipt, is_repeated=False, is_stored=True)
     except DocsendError as error:
-        entry = ledger.find(service.name, checked.key) if isinstance(error, Unfinished) else None
-        received = receipts.earlier_delivery(entry) if entry is not None else None
-        if received is None:
-            error.notices = planned.notices
-            raise
-        delivery = received._replace(is_repeated=False)
+        error.notices = planned.notices
+        raise
     return delivery._replace(notices=planned.notices)
 
 
@@ -285,8 +283,11 @@ def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delive
             repetition.refuse_to_resume(entry, ledger)
         return status
 
-    with _recording_refusals(planned.key, service, ledger):
-        delivery = _run_staged_calls(planned, reopen, Clearance(), service, ledger)
+    try:
+        with _recording_refusals(planned, service, ledger):
+            delivery = _run_staged_calls(planned, reopen, Clearance(), service, ledger)
+    except _ReceivedAfterAllError as received:
+        return Delivery(received.receipt, is_repeated=False, is_stored=True)
     ledger.record_receipt(service.name, planned.key, delivery.receipt)
     return delivery
 
@@ -328,7 +329,7 @@ def _send_in_one_exchange(
     """Send a submission in one request. If the service does not accept that, send it in stages instead."""
     # Durable for a personal submission: it may meet a requirement, and the next run must know that.
     since = ledger.record_sending(service.name, checked.key, is_durable=checked.is_signed)
-    with _recording_refusals(checked.key, service, ledger):
+    with _recording_refusals(checked, service, ledger):
         contents = [content for _, content in documents.read_contents(checked.documents)]
         try:
             sent = service.send_in_one_exchange(checked, contents, may_be_received=clearance.may_be_received)
@@ -381,12 +382,13 @@ def _send_staged(
 
 
 @contextlib.contextmanager
-def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
+def _recording_refusals(submission: Sendable, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
     """Record a final refusal in the ledger before it is reported.
 
-    If an intermediary refused the submission, ask the service whether it was received all the same. If so,
-    its receipt is in the ledger. Then, or if it may have been received, raise Unfinished instead.
+    If an intermediary refused the submission, first ask the service whether it was received all the same, and
+    raise _ReceivedAfterAllError if so. If it may have been received, raise Unfinished instead.
     """
+    key = submission.key
     try:
         yield
     except Refused as refusal:
@@ -394,26 +396,36 @@ def _recording_refusals(key: str, service: ServiceClient, ledger: Ledger) -> Ite
         if Code.WITHDRAWN in codes:
             ledger.record_withdrawn(service.name, key)
         elif refusal.cause is not None:  # the response came from an intermediary, not from the service
-            if _is_received_after_all(key, service, ledger) or not ledger.record_refused_by_intermediary(
-                service.name, key, refusal.cause.value
-            ):
+            if receipt := _find_receipt(submission, service, ledger):
+                raise _ReceivedAfterAllError(receipt) from None
+            if not ledger.record_refused_by_intermediary(service.name, key, refusal.cause.value):
                 raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
         else:
             ledger.record_refused(service.name, key, codes[0].value)
         raise
 
 
-def _is_received_after_all(key: str, service: ServiceClient, ledger: Ledger) -> bool:
-    """Ask the service for the receipt of a submission, and store it. Return whether there is one.
+class _ReceivedAfterAllError(Exception):
+    """Raised when the service has received what an intermediary refused. The receipt is in the ledger."""
 
-    An intermediary may have refused only the response, and it usually still lets this request through.
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__()
+        self.receipt = receipt
+
+
+def _find_receipt(submission: Sendable, service: ServiceClient, ledger: Ledger) -> Receipt | None:
+    """Ask the service for the receipt of a submission, and store it.
+
+    An intermediary may have refused only the response, and it usually still lets this request through. Return
+    None if asking fails.
     """
-    entry = ledger.find(service.name, key)
-    if entry is None:
-        return False
     with contextlib.suppress(UnknownSubmission, DocsendError):
-        entry = withdrawal.learn_state(entry, service, ledger)
-    return entry.state == "received"
+        status = service.fetch_status(submission.key, with_token=submission.is_signed)
+        entry = ledger.find(service.name, submission.key) if status.receipt else None
+        if status.receipt and entry is not None and receipts.fits(status.receipt, entry):
+            ledger.record_receipt(service.name, submission.key, status.receipt)
+            return status.receipt
+    return None
 
 
 def _run_staged_calls(
