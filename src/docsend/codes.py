@@ -191,7 +191,12 @@ class Code(Enum):
         "content-in-two-rows", Kind.INVALID, "documents",
         "two rows have the same documents, person, destination, subject and type",
     )  # fmt: skip
-    KEY_CHANGED = "key-changed", Kind.INVALID, None, "a row that was already received has changed"
+    KEY_CHANGED = (
+        "key-changed",
+        Kind.INVALID,
+        None,
+        "a row of a report has changed since the report was written",
+    )
 
     # -- warnings ----------------------------------------------------------------------------------------
 

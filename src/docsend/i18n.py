@@ -37,15 +37,16 @@ _SIGN = r"[A-Za-z0-9_./~+\-=@%#&*<>|\[\]$\ue000-\uf8ff]"
 _WORD = rf"(?=[^ \u0590-\u05ff]*[A-Za-z0-9\-.\[]){_SIGN}+(?:[:,]{_SIGN}+)*(?<!\.)"
 _RUN = rf"`[^`\u0590-\u05ff]+`|{_WORD}(?: {_WORD})*|[\ue000-\uf8ff]"
 _FIRST_PLACEHOLDER = 0xE000
+_MAX_VALUE_LENGTH = 1000  # characters
 
 
 class Message:
     """A text for people: an English template with values for its placeholders, such as `{name}`.
 
     A message is not a `str` and cannot be converted to one. Only a `Translator` can render it. Values that
-    are messages or localized names are translated too. All other values are inserted unchanged. A placeholder
-    can have a format specification, as in `str.format`: `{size:,}` groups digits with the language's
-    separator.
+    are messages or localized names are translated too. All other values are inserted unchanged, but for the
+    end of a very long text. A placeholder can have a format specification, as in `str.format`: `{size:,}`
+    groups digits with the language's separator.
     """
 
     __slots__ = ("count", "one", "template", "values")
@@ -229,6 +230,7 @@ class Translator:
             if isinstance(value, Message | LocalizedName):
                 text = self.render(value, escape=escape, isolate=isolate)
             else:
+                value = _shortened(value)
                 text = escape(format(formatter.convert_field(value, conversion), spec or ""))
                 text = self._localize_number(text, spec) if spec else text
                 text = f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}" if isolate else text
@@ -252,10 +254,16 @@ def _render_in_english(message: Message) -> str:
     if not message.values:
         return template
     values = {
-        name: ENGLISH.render(value) if isinstance(value, Message | LocalizedName) else value
+        name: ENGLISH.render(value) if isinstance(value, Message | LocalizedName) else _shortened(value)
         for name, value in message.values.items()
     }
     return template.format(**values)
+
+
+def _shortened(value: object) -> object:
+    """Return a value of a message without the end of a text that nobody would read."""
+    is_long = isinstance(value, str) and len(value) > _MAX_VALUE_LENGTH
+    return f"{value[:_MAX_VALUE_LENGTH]}…" if is_long else value  # type: ignore[index]
 
 
 def _isolate_run(run: str, texts: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 import doubles
 import samples
-from batch_files import HEAD, make_rows, read_report, save_manifest, to_csv
+from batch_files import HEAD, make_rows, read_report, report_csv, save_manifest, to_csv
 from conftest import PERSON
 from terminals import Terminal
 
@@ -29,6 +29,21 @@ FORMULAS = [
     *("=1+1", "+1", "-1", "@x", " =1+1", "\u00a0=1", "\u3000=1", '"=1', "'=1", "`=1", "''=1", "\u2800=1"),
     *("＝1+1", "＋1", "－1", "＠x", "﹦1", "﹣1", "﹢1", "﹫x", "⁼1", "₊1", "\u22121"),
     *('a",=1', "a;=1", "a,=1", "a|=1", "a: -1", 'a";"=1', "a\n=1", "a\n\n @x"),
+    *(
+        "a =1",
+        "a  =1",
+        "a, =1",
+        "(=1",
+        "a (=1)",
+        "[+1",
+        "a/@x",
+        "_=1",
+        "a.-1",
+        "a==1",
+        "a - -1",
+        "a -1",
+        "%=1",
+    ),
 ]
 CONTROLS = [
     *("\x1b]0;PWN\x07", "\x1b[2J", "\x9b31m", "\u202eX", "\u2066X", "a\x00b", "a\rb", "a\x7fb", "a\u2028b"),
@@ -37,12 +52,57 @@ CONTROLS = [
 # What no terminal may get, apart from line breaks and tabs.
 CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 HARMLESS = ["\\x3d1", "C:\\x41\\u0041", "'tis", "''5", "'5", "001", "1/2", "1E5", "a - b", "שלום", "‘x’ é"]
+# What LibreOffice or Excel converts, in some language or with some option.
+CONVERTIBLE = [
+    *(
+        "Nov 2026",
+        "1,234",
+        ".5",
+        "5.",
+        "1e-5",
+        "12:30",
+        "10%",
+        "$5",
+        "5 €",
+        "₪5",
+        "(5)",
+        "Nov-26",
+        "5- 3",
+        "4/5",
+    ),
+    *(
+        "2026-11-01T10:00",
+        "001",
+        "1/2",
+        "123456789012",
+        "5 PM",
+        "1 2/3",
+        "TRUE",
+        "faux",
+        "EUR 5",
+        "R$ 5",
+        "1'000",
+    ),
+    *(
+        "5,0",
+        "1.11.26",
+        "nov. 2026",
+        "נובמבר 2026",
+        "1 בנובמבר 2026",
+        "ноя 26",
+        "Mon 2 Nov 26",
+        ":30",
+        "1.234.567",
+    ),
+]
 
 
 def _is_formula(cell: str) -> bool:
     """Return whether a spreadsheet could take a cell, or a part that it splits off, for a formula."""
     visible = "".join(c for c in cell if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Mn"))
-    parts = [part.strip(' \u2800\u3000"`') for part in re.split("[,;|\t\n]", visible)]
+    parts = [part.strip(' \u2800\u3000"`') for part in re.split(r"[^\w\\=+@'-]|_", visible)]
+    parts += [part.strip(' \u2800\u3000"`') for part in re.split("[,;|\t\n(]", visible)]
+    parts = [part for part in parts if len(part) > 1]  # a sign alone is no formula
     return any(unicodedata.normalize("NFKC", part)[:1] in ("=", "+", "-", "@", "\u2212") for part in parts)
 
 
@@ -84,6 +144,39 @@ def test_a_report_starts_no_formula_and_its_rows_keep_their_keys(
     merged = samples.write(tmp_path, "merged.csv", run("receipts", "merge", report).out.encode())
     _assert_harmless(merged)
     assert run(*send, merged).out == again.out
+
+
+def test_what_a_spreadsheet_could_convert_stays_text_in_a_report(run, tmp_path) -> None:
+    file, report = _save_json(tmp_path, [*CONVERTIBLE, "client 1", "12"]), tmp_path / "r.csv"
+    run("send", "--batch", file, "--dry-run", "--report", report)
+    rows = read_report(report)
+    assert [row["reference"] for row in rows] == [*(f"'{text}" for text in CONVERTIBLE), "client 1", "12"]
+    assert rows[0]["documents"] == "payslip-0.pdf"
+    merged = run("receipts", "merge", report, "--json")
+    values = [json.loads(line)["reference"] for line in merged.out.splitlines()]
+    assert values == [*CONVERTIBLE, "client 1", "12"]
+
+
+def test_the_cells_of_reports_of_earlier_versions_are_read_as_these_wrote_them(run, tmp_path) -> None:
+    """They have no column `batch_rows`, and no apostrophe protects `.5` or `Nov 2026` there."""
+    written = {
+        "'.5": "'.5",
+        ".5": ".5",
+        "Nov 2026": "Nov 2026",
+        "'001": "001",
+        "''001": "'001",
+        "\\x3d1": "=1",
+    }
+    written |= {"'Nov 26": "'Nov 26", "'=1+1": "=1+1"}
+    file, report = _save_json(tmp_path, [f"client {n}" for n in range(len(written))]), tmp_path / "r.csv"
+    run("send", "--batch", file, "--dry-run", "--report", report)
+    rows = read_report(report)
+    for row, cell in zip(rows, written, strict=True):
+        row["reference"] = cell
+        del row["batch_rows"]
+    old = samples.write(tmp_path, "old.csv", report_csv(rows))
+    merged = run("receipts", "merge", old, "--json").out.splitlines()
+    assert [json.loads(line)["reference"] for line in merged] == list(written.values())
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

@@ -15,7 +15,7 @@ import pytest
 
 import doubles
 import samples
-from batch_files import make_rows, read_report, save_manifest, start_batch
+from batch_files import make_rows, read_report, save_manifest, start_batch, to_csv
 
 pytestmark = pytest.mark.everywhere
 
@@ -95,6 +95,44 @@ def test_a_report_that_a_spreadsheet_has_changed_is_not_sent_a_second_time(run, 
     assert changed.code == 3
     assert "[key-changed]" in changed.err
     assert sandbox.count() == 3
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_unfinished_row_that_a_spreadsheet_has_changed_is_not_sent_a_second_time(
+    run, sandbox, tmp_path, monkeypatch, form
+) -> None:
+    """The service has received the row, but its response was lost, so the ledger does not know."""
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0.5")
+    rows = make_rows(tmp_path, 2)
+    rows[0][5] = "5."
+    file, report = save_manifest(tmp_path, rows), tmp_path / f"r.{form}"
+
+    def lose_receipts(_request, _count, phase):
+        return doubles.Reply(cut=True) if phase == "after" else None
+
+    with doubles.relay(sandbox.url, lose_receipts) as (url, _):
+        assert run("send", "--batch", file, "--service", url, "--report", report).code == 7
+    assert [(row["status"], len(row["key"])) for row in read_report(report)] == [("unfinished", 52)] * 2
+    received = sandbox.count()
+    assert received == 2
+    report.write_text(report.read_text("utf-8").replace("'5.", "5").replace("5.", "5"), "utf-8")
+    changed = run("send", "--batch", report, "--service", url)
+    assert (changed.code, sandbox.count(), "row" in changed.err) == (3, received, True)
+    assert "the content of this row has changed since the report was written [key-changed]" in changed.err
+
+
+def test_a_refused_row_of_a_report_can_be_corrected_and_sent(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 1)), tmp_path / "r.csv"
+
+    def refuse(_request, _count, phase):
+        errors = [{"pointer": "/reference", "code": "reference-too-long", "detail": "too long"}]
+        return doubles.problem(422, "invalid", errors=errors) if phase == "before" else None
+
+    with doubles.relay(sandbox.url, refuse) as (url, _):
+        assert run("send", "--batch", file, "--service", url, "--report", report).code == 9
+    assert read_report(report)[0]["status"] == "refused"
+    report.write_text(report.read_text("utf-8").replace("client 0", "client zero"), "utf-8")
+    assert run("send", "--batch", report, "--service", sandbox.url).out == "1 row: 1 received\n"
 
 
 def test_a_report_has_its_final_name_only_when_it_is_complete(run, sandbox, tmp_path) -> None:
@@ -340,3 +378,156 @@ def test_a_dry_run_or_a_failed_check_never_replaces_a_report_with_receipts(
         assert [row["status"] for row in read_report(report)] == ["checked", "faulty", "checked"]
     assert run(*argv, file).code == 0
     assert [row["status"] for row in read_report(report)] == ["received"] * 3
+
+
+def test_a_run_that_sends_nothing_keeps_a_report_with_receipts(run, sandbox, tmp_path) -> None:
+    rows = make_rows(tmp_path, 3)
+    file, report = save_manifest(tmp_path, rows), tmp_path / "r.csv"
+    argv = ("send", "--service", sandbox.url, "--report", report, "--batch")
+    assert run(*argv, file).code == 0
+    received = report.read_bytes()
+    for row in rows:
+        row[4] = "000000019"
+    nothing = run(*argv, save_manifest(tmp_path, rows, "faulty.csv"), "--only-valid")
+    assert (nothing.code, report.read_bytes(), list(tmp_path.glob("r.*"))) == (9, received, [report])
+    assert f"{report} has receipts, so it stays as it is" in nothing.err
+
+
+@pytest.mark.parametrize("name", ["r.csv.part", "r.jsonl.part", "r.csv.lock", "r.csv.sorted", "R.CSV.PART"])
+def test_a_report_has_no_name_that_another_one_needs_while_it_is_written(
+    run, sandbox, tmp_path, name
+) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 1))
+    refused = run("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / name)
+    assert (refused.code, sandbox.count(), "invalid report name" in refused.err) == (2, 0, True)
+
+
+@pytest.mark.parametrize("suffix", ["part", "sorted"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_files_that_docsend_did_not_write_are_not_deleted(run, sandbox, tmp_path, suffix, form) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 2))
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / f"r.{form}")
+    other = tmp_path / f"r.{form}.{suffix}"
+    for content in (b"precious\n", b"precious", b'{"year": 1', b'{"year": 1}\n'):
+        other.write_bytes(content)
+        for more in ((), ("--dry-run",)):
+            refused = run(*argv, *more)
+            assert (refused.code, other.read_bytes(), sandbox.count()) == (2, content, 0)
+            assert f"{other} already exists and is not a docsend report" in refused.err
+    other.unlink()
+    other.mkdir()
+    assert (run(*argv).code, sandbox.count()) == (2, 0)
+    other.rmdir()
+    other.write_bytes(
+        b'{"to": "benef' if form == "jsonl" else b""
+    )  # of a run that was killed at its first row
+    assert run(*argv).code == 0
+    if suffix == "part":
+        assert list(tmp_path.glob("r.*")) == [tmp_path / f"r.{form}"]
+
+
+def test_a_run_that_ends_before_its_first_row_leaves_the_partial_report_of_an_earlier_one(
+    run, sandbox, tmp_path
+) -> None:
+    rows = [["personal", *row[1:4], "", row[5], row[6]] for row in make_rows(tmp_path, 2)]
+    file, report, part = save_manifest(tmp_path, rows), tmp_path / "r.csv", tmp_path / "r.csv.part"
+    good = save_manifest(tmp_path, make_rows(tmp_path, 2, first=10), "good.csv")
+    assert run("send", "--batch", good, "--service", sandbox.url, "--report", report).code == 0
+    report.rename(part)
+    before = part.read_bytes()
+    outcome = run("send", "--batch", file, "--service", sandbox.url, "--report", report)
+    assert outcome.code in (4, 8), "not signed in, or there is no keyring"
+    assert (part.read_bytes(), report.exists()) == (before, False)
+    assert "report:" not in outcome.err.splitlines()[-1]
+
+
+def test_a_link_as_report_stays_a_link(run, sandbox, tmp_path) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 2))
+    (tmp_path / "reports").mkdir()
+    link, target = tmp_path / "latest.csv", tmp_path / "reports" / "november.csv"
+    link.symlink_to(target)
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", link).code == 0
+    assert (link.is_symlink(), len(read_report(target))) == (True, 2)
+    assert read_report(target)[0]["documents"] == "../payslip-0.pdf"
+    assert list((tmp_path / "reports").iterdir()) == [target]
+    other = samples.write(tmp_path, "accounts.txt", b"1\n")
+    link.unlink()
+    link.symlink_to(other)
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", link).code == 2
+    assert other.read_bytes() == b"1\n"
+    link.unlink()
+    link.symlink_to(link)
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", link).code == 2
+
+
+def test_a_place_where_no_report_can_be_written_is_named_with_its_own_cure(run, sandbox, tmp_path) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 1))
+    lock = tmp_path / "r.csv.lock"
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "r.csv")
+    lock.mkdir()
+    refused = run(*argv)
+    assert (refused.code, "disk space" in refused.err, "choose another file" in refused.err) == (
+        8,
+        False,
+        True,
+    )
+    lock.rmdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(lock)
+        refused = run(*argv)
+        assert (refused.code, "it exists and is not a lock file" in refused.err) == (8, True), refused.err
+    assert sandbox.count() == 0
+
+
+def test_a_full_disk_leaves_no_empty_lock_file(run, sandbox, tmp_path, monkeypatch) -> None:
+    file = save_manifest(tmp_path, make_rows(tmp_path, 1))
+    real = os.write
+
+    def fail(descriptor: int, content: bytes) -> int:
+        if Path(f"/proc/self/fd/{descriptor}").resolve().name == "r.csv.lock":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, content)
+
+    monkeypatch.setattr(os, "write", fail)
+    refused = run("send", "--batch", file, "--service", sandbox.url, "--report", tmp_path / "r.csv")
+    assert (refused.code, "free disk space" in refused.err, list(tmp_path.glob("r.*"))) == (8, True, [])
+
+
+def test_many_failed_rows_are_said_to_be_in_the_report_if_there_is_one(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    file = save_manifest(tmp_path, make_rows(tmp_path, 25))
+    argv = ("send", "--batch", file, "--service", "http://127.0.0.1:9")
+    assert "and 5 more rows; give --report FILE to list them all" in run(*argv).err
+    with_report = run(*argv, "--report", tmp_path / "r.csv").err
+    assert "and 5 more rows; the report lists them all" in with_report
+
+
+def test_a_partial_report_as_manifest_is_named_as_one(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 2)), tmp_path / "r.csv"
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    part = report.rename(tmp_path / "r.csv.part")
+    sent = run("send", "--batch", part, "--service", sandbox.url, "--quiet")
+    assert f"{part} is from an unfinished run: rows may be missing" in sent.err
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_report_that_a_spreadsheet_saved_with_another_separator_is_merged(
+    run, sandbox, tmp_path, separator
+) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 3)), tmp_path / "r.csv"
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    rows = read_report(report)
+    for row in rows:
+        row["status"] = "Received"
+    saved = to_csv([list(row.values()) for row in rows], head=list(rows[0]), separator=separator)
+    merged = run("receipts", "merge", samples.write(tmp_path, "saved.csv", saved.encode()))
+    assert (merged.code, merged.out) == (0, run("receipts", "merge", report).out)
+
+
+def test_a_damaged_line_of_a_report_is_named(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 3)), tmp_path / "r.jsonl"
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    lines = report.read_bytes().splitlines()
+    report.write_bytes(b"\n".join([lines[0], lines[1][:50], lines[2]]) + b"\n")
+    refused = run("receipts", "merge", report)
+    assert (refused.code, "line 2 is not a row of one" in refused.err) == (2, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import yaml
 
 import doubles
 import samples
-from batch_files import REPORT_ROW, json_rows, make_rows, read_report, report_csv, save_manifest
+from batch_files import HEAD, REPORT_ROW, json_rows, make_rows, read_report, report_csv, save_manifest
 
 pytestmark = pytest.mark.everywhere
 
@@ -182,6 +183,173 @@ def test_reports_of_docsend_0_1_are_read_with_their_original_meaning(run, sandbo
     rows[0]["id"] = "000000026"
     changed = samples.write(tmp_path, "changed.csv", report_csv(rows))
     assert "[key-changed]" in run("send", "--batch", changed, "--service", sandbox.url).err
+
+
+def _send_shares(run, url: str, file: Path, count: int, folder: Path, *more: object) -> list[Path]:
+    """Send a manifest in `count` shares, and return their reports."""
+    reports = [folder / f"{file.stem}-{k}.csv" for k in range(1, count + 1)]
+    for k, report in enumerate(reports, 1):
+        run("send", "--batch", file, "--service", url, "--shard", f"{k}/{count}", "--report", report, *more)
+    return reports
+
+
+def test_rows_that_are_missing_from_a_report_are_missed_under_any_name(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = save_manifest(tmp_path, make_rows(tmp_path, 20))
+    reports = _send_shares(run, sandbox.url, file, 3, tmp_path)
+    assert run("receipts", "merge", *reports).code == 0
+    lines = reports[0].read_bytes().splitlines(keepends=True)
+    cut = samples.write(tmp_path, "cut.csv", b"".join(lines[:2]))  # an incomplete copy, or a renamed .part
+    gone = len(lines) - 2
+    assert gone > 1
+    merged = run("receipts", "merge", cut, *reports[1:])
+    assert merged.code == 7
+    assert f"{gone} rows are missing: their batch has 20 rows, but cut.csv" in merged.err.replace(
+        f"{tmp_path}/", ""
+    )
+    again = samples.write(tmp_path, "again.csv", merged.out.encode())
+    assert run("receipts", "merge", again).code == 7, "the merged report lacks them, too"
+    assert run("receipts", "merge", again, reports[0]).code == 0
+    assert run("receipts", "merge", again, reports[0], "--quiet").err == ""
+
+
+def test_reports_without_any_rows_are_no_success(run, sandbox, tmp_path) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 2)), tmp_path / "r.csv"
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    header = report.read_bytes().splitlines(keepends=True)[0]
+    for name, content in {"empty.csv": b"", "empty.jsonl": b"", "header.csv": header}.items():
+        merged = run("receipts", "merge", samples.write(tmp_path, name, content), "--quiet")
+        assert (merged.code, "the reports have no rows" in merged.err) == (7, True), name
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_row_is_not_received_without_the_number_of_its_receipt(run, sandbox, tmp_path, form) -> None:
+    file, report = save_manifest(tmp_path, make_rows(tmp_path, 3)), tmp_path / f"r.{form}"
+    assert run("send", "--batch", file, "--service", sandbox.url, "--report", report).code == 0
+    number = read_report(report)[1]["receipt"]
+    report.write_text(report.read_text("utf-8").replace(number, ""), "utf-8")
+    merged = run("receipts", "merge", report)
+    assert (merged.code, "3 rows: 2 received, 1 unfinished" in merged.err) == (7, True)
+    assert "row 3: received without the number of a receipt; it counts as unfinished" in merged.err
+    again = run("send", "--batch", report, "--service", sandbox.url, "--report", tmp_path / "last.csv")
+    assert (again.out, run("receipts", "merge", report, tmp_path / "last.csv").code) == (
+        "3 rows: 3 received before\n",
+        0,
+    )
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_rows_with_the_same_content_stay_several_rows(run, sandbox, tmp_path, monkeypatch, form) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = make_rows(tmp_path, 2)
+    content = [*rows, rows[1], rows[1]]
+    lines = [json.dumps(dict(zip(HEAD, row, strict=True))) for row in content]
+    broken = "".join(line + "\n" for line in [*lines, "{", "["])
+    file = samples.write(tmp_path, "m.jsonl", broken.encode())
+    argv = ("send", "--batch", file, "--service", sandbox.url, "--only-valid", "--report")
+    for report in (f"one.{form}", f"two.{form}"):
+        assert run(*argv, report).code == 9
+    merged = run("receipts", "merge", f"one.{form}", f"two.{form}")
+    assert (merged.code, "6 rows: 4 faulty, 2 received" in merged.err) == (9, True)
+    (tmp_path / "merged.csv").write_text(merged.out, "utf-8")
+    assert run("receipts", "merge", "merged.csv", f"one.{form}").out == merged.out
+    changed = save_manifest(tmp_path, rows)
+    assert run("send", "--batch", changed, "--service", sandbox.url, "--report", "three.csv").code == 0
+    assert "6 rows" in run("receipts", "merge", f"one.{form}", "three.csv").err, (
+        "the same rows in another batch"
+    )
+
+
+def test_merged_rows_are_in_the_order_of_the_manifest(run, sandbox, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = save_manifest(tmp_path, make_rows(tmp_path, 20))
+    reports = _send_shares(run, sandbox.url, file, 3, tmp_path)
+    merged = run("receipts", "merge", *reports[::-1], "--json")
+    assert [json.loads(line)["row"] for line in merged.out.splitlines()] == [str(n) for n in range(2, 22)]
+
+
+def test_a_merged_report_of_two_batches_stays_complete_when_it_is_merged_again(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    """Most rows of the first batch are then rows of the second one, which had one more correct row."""
+    monkeypatch.chdir(tmp_path)
+    rows = make_rows(tmp_path, 12)
+    rows[4][4] = "000000019"
+    first = save_manifest(tmp_path, rows, "first.csv")
+    reports = _send_shares(run, sandbox.url, first, 3, tmp_path, "--only-valid")
+    rows[4][4] = "000000018"
+    second = save_manifest(tmp_path, rows, "second.csv")
+    reports += _send_shares(run, sandbox.url, second, 3, tmp_path)
+    merged = run("receipts", "merge", *reports)
+    assert (merged.code, "13 rows: 12 received, 1 faulty" in merged.err) == (9, True)
+    (tmp_path / "merged.csv").write_text(merged.out, "utf-8")
+    again = run("receipts", "merge", "merged.csv")
+    assert (again.code, again.out, "missing" in again.err) == (9, merged.out, False)
+    incomplete = run("receipts", "merge", *reports[1:])
+    assert incomplete.code == 7
+    (tmp_path / "incomplete.csv").write_text(incomplete.out, "utf-8")
+    assert run("receipts", "merge", "incomplete.csv").code == 7
+    assert run("receipts", "merge", "incomplete.csv", reports[0]).code == 9
+
+
+def test_missing_shares_of_several_batches_are_told_apart_by_their_reports(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    """A row was corrected, and only one share was sent again: that is another batch."""
+    monkeypatch.chdir(tmp_path)
+    rows = make_rows(tmp_path, 12)
+    one, two = _send_shares(run, sandbox.url, save_manifest(tmp_path, rows), 2, Path())
+    rows[4][4] = "000000026"
+    file = save_manifest(tmp_path, rows)
+    assert run("send", "--batch", file, "--service", sandbox.url, "--shard", "1/2", "--report", one).code == 0
+    merged = run("receipts", "merge", one, two)
+    assert merged.code == 7
+    lines = [line.strip() for line in merged.err.splitlines()]
+    for share, file_name in (("2", one), ("1", two)):
+        at = lines.index(f"share {share} of 2 is missing: no report is about it")
+        assert lines[at + 1] == f"this is about the batch of {file_name}"
+    assert "a manifest that was changed, or sent from another folder, is a new batch" in merged.err
+    assert any(re.fullmatch(f"{one}: [0-9]+ rows?, received on [-0-9]{{10}}", line) for line in lines)
+    assert run("send", "--batch", file, "--service", sandbox.url, "--shard", "2/2", "--report", two).code == 0
+    assert run("receipts", "merge", one, two).code == 0
+
+
+def test_reports_that_are_left_from_another_month_are_noticed_by_the_manifest(
+    run, sandbox, tmp_path, monkeypatch
+) -> None:
+    """A failed check does not replace a report with receipts, so the reports are those of November."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports").mkdir()
+    november = save_manifest(tmp_path, make_rows(tmp_path, 6), "november.csv")
+    rows = make_rows(tmp_path, 6, first=20)
+    rows[2][0] = ""
+    december = save_manifest(tmp_path, rows, "december.csv")
+    rows[1][4] = "000000019"
+    faulty = save_manifest(tmp_path, rows, "faulty.csv")
+    reports = [Path("reports") / f"result-{k}.csv" for k in (1, 2)]
+
+    def send(manifest: Path, *more: object) -> list[int]:
+        argv = ("send", "--batch", manifest, "--service", sandbox.url, *more)
+        return [
+            run(*argv, "--shard", f"{k}/2", "--report", report).code for k, report in enumerate(reports, 1)
+        ]
+
+    assert send(november) == [0, 0]
+    assert run("receipts", "merge", *reports, "--manifest", november).code == 0
+    assert 3 in send(faulty)
+    stale = run("receipts", "merge", *reports, "--manifest", december)
+    assert stale.code == 7
+    assert "6 rows of the manifest are in no report; the first is row 2" in stale.err
+    assert send(december, "--to", "benefits", "--remark", "x") == [0, 0]
+    merged = run("receipts", "merge", *reports, "--manifest", december)
+    assert (merged.code, "of the manifest" in merged.err) == (0, False)
+    twice = save_manifest(tmp_path, [*rows[3:], rows[3]], "twice.csv")
+    assert "row 5 of the manifest is in no report" in (
+        run("receipts", "merge", *reports, "--manifest", twice).err
+    )
+    assert run("receipts", "merge", *reports, "--manifest", "none.csv").code == 2
 
 
 @pytest.mark.needs("parallel", "pgrep")

@@ -17,6 +17,10 @@ from docsend.model.submission import Submission
 HEAD = "to,subject,category,type,id,reference,documents"
 ABOUT = "benefits,unemployment,employer,payslips"
 ID = "000000018"
+OPTIONS = (
+    *("--to", "benefits", "--subject", "unemployment", "--category", "employer", "--type", "payslips"),
+    *("--id", ID),
+)
 
 
 @pytest.fixture
@@ -63,6 +67,15 @@ def codes(outcome) -> list[list[str]]:
         "to,subject,category,type,מס' זהות,אסמכתא,נספחים",
         "to,subject,category,type,מס׳ ת״ז,אסמכתא,שם קובץ",
         'to,subject,category,type,"ת""ז",אסמכתא,צרופות',
+        "to,subject,category,Doc type,Identity number,Our ref,Filename",
+        "to,subject,category,Type of document,Identity card,reference,Path",
+        "to,subject,category,type,National ID,Our reference,Attachment",
+        "to,subject,category,type,T.Z.,reference,documents",
+        "to,subject,category,Type du document,N° d'identité,reference,Nom du fichier",
+        "to,subject,category,סוג המסמך,מס. זהות,reference,שם הקובץ",
+        "to,subject,category,type,זהות,reference,documents",
+        'to,subject,category,type,"id\n(9 digits)",reference,"documents\n(paths)"',
+        "to,subject,category,type,id (9 digits),reference,documents",
         '="to","=""subject""",\'category,="type",="id",="reference",="documents"',
     ],
 )
@@ -83,6 +96,31 @@ def test_the_column_names_may_stand_below_a_title(check, above) -> None:
     outcome = check(f"{above}{HEAD}\n{row()}", code=0)
     assert "the column names are in row" in outcome.err
     assert len(outcome.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        *[(each, "remark") for each in ("Comment", "Comments", "Note", "Notes", "Commentaire")],
+        *[(each, "email") for each in ("Adresse e-mail", "מייל")],
+        *[("סלולרי", "mobile"), ("Succursale", "branch"), ("N° de dossier de l'employeur", "employer_file")],
+    ],
+)
+def test_more_names_are_understood(check, label, name) -> None:
+    outcome = check(f"{HEAD},{label}\n{row().strip()},x\n")
+    assert "unknown-column" not in outcome.err
+    assert "duplicate column" in check(f"{HEAD},{label},{name}:,{name}\n{row().strip()},x,x,x\n", code=3).err
+
+
+@pytest.mark.parametrize("labels", ["Remark,Notes", "Comments,remark", "הערה,Comment"])
+def test_a_second_name_of_a_column_is_ignored_beside_the_column_itself(check, labels) -> None:
+    outcome = check(f"{HEAD},{labels}\n{row().strip()},x,x\n", code=0)
+    assert outcome.err.count("[unknown-column]") == 1
+
+
+def test_a_file_name_beside_the_documents_is_ignored(check) -> None:
+    outcome = check(f"Filename,{HEAD},Path\nx,{row().strip()},y\n", code=0)
+    assert outcome.err.count("[unknown-column]") == 2
 
 
 def test_columns_without_a_name_are_ignored(check) -> None:
@@ -121,6 +159,52 @@ def test_a_header_after_each_row_is_told_once(check) -> None:
 def test_a_row_that_repeats_some_of_the_names_is_a_row(check) -> None:
     outcome = check(f"{HEAD}\n{row()}to,subject,category,type,id,reference,payslips\n", code=3)
     assert (len(outcome.rows), "repeats the column names" in outcome.err) == (2, False)
+
+
+JOINED = {
+    "a column more": "id,documents\n018,payslips/one.pdf\nid,reference,documents\n018,r2,payslips/two.pdf\n",
+    "fewer": "documents\npayslips/one.pdf\nreference,documents\nr2,payslips/two.pdf\n",
+    "a known one instead of another": "id,Name,documents\n018,A,payslips/one.pdf\n"
+    "id,reference,documents\n018,r2,payslips/two.pdf\n",
+    "a known one instead of none": "id,,documents\n018,,payslips/one.pdf\n"
+    "id,remark,documents\n018,x,payslips/two.pdf\n",
+    "in French": "id,documents\n018,payslips/one.pdf\n"
+    "N° d'identité,Référence,Fichiers\n018,r2,payslips/two.pdf\n",
+    "in another order": "documents,id\npayslips/one.pdf,018\nid,documents\n018,payslips/two.pdf\n",
+    "far below": "id,documents\n"
+    + "018,payslips/one.pdf\n" * 20
+    + "id,reference,documents\n018,r2,payslips/two.pdf\n",
+    "another separator": "id,documents\n018,payslips/one.pdf\n"
+    "id;reference;documents\n018;r2;payslips/two.pdf\n",
+    "one less": "id,reference,documents\n018,r1,payslips/one.pdf\nid,documents\n018,payslips/two.pdf\n",
+    "none above the first": "018,payslips/one.pdf\nid,documents\n018,payslips/two.pdf\n",
+    "with points in the names": "id,documents,reference\n018,payslips/one.pdf,r\n"
+    "reference,ת.ז.,documents\nr,018,x\n",
+    "none above the only column": "payslips/one.pdf\ndocuments\npayslips/two.pdf\n",
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("only", [(), ("--only-valid",)], ids=len)
+def test_tables_with_other_column_names_that_were_joined_are_refused(check, name, only) -> None:
+    outcome = check(JOINED[name].replace("018", ID), *OPTIONS, *only, code=3)
+    assert outcome.rows == []
+    assert "row-malformed" in outcome.err
+
+
+@pytest.mark.parametrize("name", [name for name in JOINED if "separator" not in name])
+def test_joined_tables_are_refused_in_a_workbook_too(run, check, name, tmp_path) -> None:
+    check("documents\n")
+    book = openpyxl.Workbook()
+    for line in JOINED[name].replace("018", ID).splitlines():
+        book.active.append(line.split(","))
+    book.save(tmp_path / "payroll" / "batch.xlsx")
+    outcome = run("send", "--batch", tmp_path / "payroll" / "batch.xlsx", "--dry-run", "--json", *OPTIONS)
+    assert (outcome.code, outcome.rows) == (3, [])
+
+
+def test_a_title_may_name_the_documents_if_the_column_names_follow_at_once(check) -> None:
+    assert len(check(f"Documents\n\n{HEAD}\n{row()}", code=0).rows) == 1
 
 
 @pytest.mark.parametrize(
@@ -187,6 +271,14 @@ def test_codes_may_be_written_in_upper_case(check) -> None:
     assert check(text, code=0).rows[0]["submission"]["to"] == "benefits"
 
 
+@pytest.mark.parametrize("name", ["to", "id", "reference", "documents", "branch", "sender", "mobile"])
+def test_a_very_long_value_is_shortened_in_messages(check, name) -> None:
+    head, values = f"{HEAD},branch,sender,mobile", f"{row().strip()},,,"
+    cells = dict(zip(head.split(","), values.split(","), strict=True)) | {name: "#" * 900_000}
+    outcome = check(f"{head}\n{','.join(cells.values())}\n", code=3)
+    assert len(outcome.err) < 10_000
+
+
 def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
     formula = f'"=""{ID}"""'
     assert codes(check(f"{HEAD}\n{row(id=formula)}", code=0)) == [[]]
@@ -198,6 +290,7 @@ def test_exports_that_keep_zeros_with_a_formula_are_read(check) -> None:
         (["18", "26"], True),  # all of them lack digits
         (["18", "000000026"], False),  # a zero is still there: this column is text
         (["12345674", "999999998", "999999998"], False),  # one of them was mistyped
+        (["12345674"], False),  # nobody knows whether a spreadsheet or a person left a digit out
         (["18.0", "26.0", "999999998.0"], True),  # a program wrote floats
         (['"18,00"', "999999998", "999999998"], True),  # only a number has decimals
     ],

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import tracemalloc
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -116,6 +117,38 @@ SWALLOWED = {
         "id",
         (2, 4),
     ),
+    "a blank behind each comma": Swallowed(
+        'reference, id, documents\n"r1, 1, a.pdf\nr2, 2, b.pdf\nr3", 3, c.pdf\n', 2, "reference", (2, 4)
+    ),
+    "a blank behind each comma, but not in the head": Swallowed(
+        'reference,id,documents\n"r1, 1, p/a\nr2, 2, p/b\nr3", 3, p/c\n', 2, "reference", (2, 4)
+    ),
+    "a blank behind each semicolon": Swallowed(
+        'remark; id; documents\n"r1; 1; a.pdf\nr2", 2; b.pdf\nr3; 3; c.pdf\n'.replace('r2", 2', 'r2"; 2'),
+        2,
+        "remark",
+        (2, 3),
+    ),
+    "patterns": Swallowed(
+        'remark,id,documents\n"urgent,1,p1/r1-*\nok,2,p1/r2-*\nurgent",3,p1/r3-*\n', 2, "remark", (2, 4)
+    ),
+    "patterns, the documents first": Swallowed(
+        'documents,id,remark\np1/r1-*,1,"urgent\np1/r2-*,2,ok\np1/r3-*,3,urgent"\n', 2, "remark", (2, 4)
+    ),
+    "other patterns": Swallowed(
+        'remark,id,mobile,email,documents\n"urgent,1,,,p1/*.p*\nok,2,,,p1/p?\nurgent",3,,,*.p\n',
+        2,
+        "remark",
+        (2, 4),
+    ),
+    "folders": Swallowed('remark,id,documents\n"x,1,p1\ny,2,p2\nz",3,p3\n', 2, "remark", (2, 4)),
+    "two columns with folders": Swallowed('remark,documents\n"note,d1\nnote",d2\n', 2, "remark", (2, 3)),
+    "two columns with folders, the documents first": Swallowed(
+        'documents,remark\nd1,"note\nd2,note"\n', 2, "remark", (2, 3)
+    ),
+    "rows that end with separators": Swallowed(
+        'remark,id,documents,,\n"x,1,p1,,\ny,2,p2,,\nz",3,p3,,\n', 2, "remark", (2, 4)
+    ),
     "many columns, mostly empty": Swallowed(
         "to,subject,category,type,id,employer_file,booklet,mobile,email,remark,branch,reference,documents\n"
          f'{ABOUT},,,,,"note,,r1,1.pdf\n{ABOUT},,,,,note",,r2,2.pdf\n',
@@ -164,6 +197,7 @@ MULTI_LINE_CELLS = {
     "a letter": "Dear Sir or Madam,\n\nplease find attached, for May, June, July, August, September, and "
     "October, the payslips, as agreed.\n\nKind regards,\nD. Cohen",
     "numbers": "1,234.50\n2,345.60\n12,345,678",
+    "dates and shares": "1/11/2026,2/11/2026\n1/2,1/3,1/4,1/5\n50%",
     "a document that is named": "see one.pdf, page 3\nand two.pdf, page 4",
     "a Hebrew remark": "תלוש שכר, נובמבר\nשולם, 12 בחודש; ראה מכתב",
     "a French remark": "congé payé, du 1 au 12\nsolde : 1 234,50 €, à régler",
@@ -242,6 +276,56 @@ def test_a_formula_that_keeps_zeros_is_read_as_the_number_in_it(tmp_path) -> Non
     assert cells(tmp_path, table(quoted, '="000000018"'), "reference") == ["000000018"] * 2
 
 
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [('="a""b"', 'a"b'), ('= "r1"', "r1"), ('=""', ""), ('=""""', '"'), ('="=T(1)x"', "=T(1)x")],
+)
+def test_a_formula_that_is_a_text_is_read_as_a_spreadsheet_shows_it(tmp_path, formula, text) -> None:
+    assert cells(tmp_path, table(formula), "reference") == [text]
+    quoted = '"' + formula.replace('"', '""') + '"'
+    assert cells(tmp_path, table(quoted), "reference") == [text]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ['="00"&"18"', "=“r1”", '=T("7")', '="a"b"', '=HYPERLINK("a.pdf")', "='r1'", '=concatenate("a";"b")'],
+)
+def test_any_other_formula_in_a_table_of_text_is_an_error(tmp_path, formula) -> None:
+    quoted = '"' + formula.replace('"', '""') + '"'
+    (only,) = read(tmp_path, table(quoted)).rows()
+    (problem,) = only.problems
+    assert (problem.code, problem.field) == (Code.ROW_MALFORMED, "reference")
+    assert said(problem) == "reference contains a formula that docsend does not compute"
+
+
+@pytest.mark.parametrize("text", ["=> see the letter", "= paid", "==", "=1+1", "a=b(c)"])
+def test_a_text_with_an_equals_sign_is_no_formula(tmp_path, text) -> None:
+    assert cells(tmp_path, table(text), "reference") == [text]
+
+
+@pytest.mark.parametrize("empty", [";;;;;;", ";", "; ;", "||", "\t\t"])
+def test_an_empty_row_of_another_separator_is_empty(tmp_path, empty) -> None:
+    text = table("r1", "r2")
+    assert cells(tmp_path, text.replace("\n", f"\n{empty}\n"), "reference") == ["r1", "r2"]
+    assert [row.number for row in read(tmp_path, text.replace("\n", f"\n{empty}\n", 2)).rows()] == [3, 5]
+
+
+def test_a_row_with_more_cells_than_any_table_is_refused(tmp_path) -> None:
+    problem = refusal(tmp_path, f"{HEADER}{',' * 5_000_000}\n")
+    assert said(problem) == "the row has 5,000,007 cells, more than any table (16,384)"
+
+
+@pytest.mark.parametrize("head", [HEADER + "," * 16_000, HEADER], ids=len)
+def test_very_many_empty_cells_take_no_memory(tmp_path, head) -> None:
+    rows = (f"{ABOUT},r{number},{number}.pdf{',' * 16_000}\n" for number in range(2_000))
+    manifest = read(tmp_path, f"{head}\n{''.join(rows)}")
+    tracemalloc.start()
+    lines = list(manifest.lines())
+    assert tracemalloc.get_traced_memory()[0] < 20 * 2**20
+    tracemalloc.stop()
+    assert [problem for line in lines for problem in manifest.row(line).problems] == []
+
+
 # -- separators --------------------------------------------------------------------------------------------
 
 FORMS = {
@@ -303,7 +387,7 @@ FRENCH = (
     "aîné", "AÎNÉ", "cœur", "CŒUR", "Ça va", "créée", "CRÉÉE", "hôtel – 100 €", "CÔTE D’AZUR",
     "reçu n° 5", "50 % … à revoir, réglé", "où", "Œuvre", "“Crédit”", "l'à-côté", "1½ journée payée",
     "Ÿ à Ÿvré", "Müller", "Strauß", "MÜLLER", "Øystein", "Kääriäinen", "Peña", "nº 5", "AÇÃO",
-    "señor 1º",
+    "señor 1º", "énergie", "élodie", "âge", "être", "l'île", "l’âge", "Île-de-France", "ça",
 )  # fmt: skip
 SYMBOLS = (
     "it’s", "a – b", "100 €", "20 °C", "1½", "“a”", "wait…", "§ 5", "© 2026", "a\u00a0b", "5 ± 1",
@@ -352,13 +436,14 @@ def test_iso_8859_8_and_iso_8859_1_are_read_as_parts_of_the_windows_code_pages(t
 REFUSED = {
     "cp850": (
         "congé payé", "père", "Noël", "Zoë", "CONGÉ", "FRANÇAIS", "garçon", "hôtel", "forêt", "aîné",
-        "Müller", "señor", "école", "Exemple\u00a0:", "n° N° 5",
+        "Müller", "señor", "école", "Exemple\u00a0:", "n° N° 5", "à la", "où", "sûr",
     ),
-    "cp437": ("congé payé", "père", "Noël", "garçon", "hôtel"),
+    "cp437": ("congé payé", "père", "Noël", "garçon", "hôtel", "à la", "où"),
+    "cp1254": ("çalışan", "Şahin", "İzmir", "doğru"),
     "cp862": ("או", "אף", "תלוש שכר", "שכר", "יוסי כהן", "דמי חופשה", "אבא"),
     "mac-roman": (
         "congé payé", "père", "CONGÉ", "garçon", "hôtel", "cœur", "l’absence", "Zoë", "Noël", "où", "état",
-        "ARRÊT", "virement à Paul", "Exemple\u00a0:",
+        "ARRÊT", "virement à Paul", "Exemple\u00a0:", "énergie", "élodie", "naïve", "œuf", "Œuvre",
     ),
     "cp1251": ("Иванов", "отпуск", "зарплата за ноябрь", "ООО Ромашка"),
     "cp1256": ("سلام", "راتب الموظف", "الاسم"),
@@ -385,6 +470,12 @@ UNCERTAIN = {
     "a shekel sign without a Hebrew word": table("100 ₪").encode("cp1255"),
     "a Hebrew word and an accented one": table("שכר").encode("cp1255") + b"caf\xe9,,,,,,1.pdf\n",
     "a Hebrew prefix at a Latin word": table("בVIP שכר").encode("cp1255"),
+    **{
+        f"a Hebrew letter at {text} alone": table(text).encode("cp1255")
+        for text in (
+            *("הPDF", "וPAID", "בdana", "לpaul", "שbatch", "יPDF", "PDFה", "כNet", "מfile", "א-PDF", "הPdf"),
+        )
+    },
 }
 
 

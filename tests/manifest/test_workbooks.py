@@ -151,6 +151,80 @@ def test_a_number_format_of_zeros_is_applied_to_numbers_and_to_nothing_else(
     assert table_rows(save(workbook))[0].cells[4] == text
 
 
+@pytest.mark.parametrize(
+    ("number_format", "value", "shown"),
+    [
+        ('"R-"000', 7, "R-007"),
+        ('"R-"000', 12345, "R-12345"),
+        ("000 000", 18, "000 018"),
+        (r"00\.00", 7, "00.07"),
+        ("0000_)", 7, "0007"),
+        (r"0000\ ", 7, "0007"),
+        ('0000 "mois"', 7, "0007 mois"),
+        ('0000" mois";-0000', 7, "0007 mois"),
+        ("[$-40D]0000", 7, "0007"),
+        ("[Red]0000;[Blue]-0000", 7, "0007"),
+        ("(000)", 7, "(007)"),
+        ("###-####", 1234567, "123-4567"),
+        ("#,##0.00_ ", 1800, "1800"),
+        ("_ * #,##0_ ", 1800, "1800"),
+    ],
+)
+def test_a_number_is_read_as_its_format_shows_it(number_format, value, shown) -> None:
+    workbook = book(row(reference=value))
+    workbook.active["F2"].number_format = number_format
+    (only,) = table_rows(save(workbook))
+    assert (only.cells[5].strip(), only.problems) == (shown, ())
+
+
+@pytest.mark.parametrize(
+    ("number_format", "value"),
+    [
+        ("0000/00", 202611),
+        ("0,000", 7),
+        ("[>100]000;0000", 7),
+        ('"€"0.00', 5),
+        ("00.00", 7),
+        ("0000", -7),
+        ("0000", 7.5),
+        (";;;", 7),
+        ("0%", 1),
+        ("0.00E+00", 7),
+    ],
+)
+def test_a_number_that_its_format_shows_in_another_way_is_told(read, number_format, value) -> None:
+    workbook = book(row(reference=value))
+    workbook.active["F2"].number_format = number_format
+    (problem,) = next(read(save(workbook)).rows()).problems
+    assert (problem.code, problem.field, problem.is_error) == (Code.ZEROS_MISSING, "reference", False)
+    text = "F2 shows its number in a format of which docsend reads the digits alone"
+    assert ENGLISH.render(problem.message) == text
+
+
+def test_an_id_is_the_digits_of_a_number_with_text_in_its_format(read) -> None:
+    workbook = book(row(id=18))
+    workbook.active["E2"].number_format = '"id "000000000'
+    (only,) = read(save(workbook)).rows()
+    assert (only.submission.id, only.problems) == ("000000018", ())
+
+
+@pytest.mark.parametrize("make", [workbook_files.ods, workbook_files.xlsb, xlsx])
+def test_a_number_with_more_digits_than_a_spreadsheet_keeps_is_refused_in_every_format(read, make) -> None:
+    (only,) = read(make(row(reference=1.2345678901234568e16))).rows()
+    assert [problem.code for problem in only.problems] == [Code.NUMBER_ROUNDED]
+
+
+@pytest.mark.parametrize("mark", ["<text:tab/>", "<text:line-break/>"])
+def test_breaks_that_an_opendocument_loses_are_told(mark) -> None:
+    def put(part: bytes) -> bytes:
+        return part.replace(b"client 1", f"client{mark}1".encode())
+
+    content = change(workbook_files.ods(row()), {"content.xml": put})
+    assert texts(table(content).warnings)[1:] == [
+        "tabs and line breaks within the paragraphs of a cell are lost in this format"
+    ]
+
+
 def test_an_id_that_a_format_shows_with_its_zeros_is_read_with_them(read) -> None:
     workbook = book(row(id=18))
     workbook.active["E2"].number_format = "000000000"
@@ -215,14 +289,28 @@ def test_an_error_is_reported_with_its_cell(read, error) -> None:
     assert texts(second.problems) == [f"F3 contains the error {error}"]
 
 
-def test_an_error_outside_the_columns_of_the_header_does_not_matter(read) -> None:
+def test_a_cell_far_outside_the_table_is_named(read) -> None:
     content = xlsx(row(), ["", *row()], head=[*HEAD, ""])
     workbook = openpyxl.load_workbook(io.BytesIO(content))
     workbook.active.delete_rows(3)
     workbook.active["AB2"] = "#N/A"
     (only,) = table_rows(save(workbook))
-    assert [(problem.column, problem.code) for problem in only.problems] == [(27, Code.ROW_MALFORMED)]
-    assert ENGLISH.render(only.problems[0].message) == "AB2 contains the error #N/A"
+    assert ENGLISH.render(only.problems[-1].message) == "AB2 is outside the table"
+    (problem,) = next(read(save(workbook)).rows()).problems
+    assert (problem.code, problem.field) == (Code.ROW_MALFORMED, None)
+    assert problem.hint is not None
+    assert ENGLISH.render(problem.hint) == "delete it, or give its column a name in row 1"
+
+
+@pytest.mark.parametrize("make", [workbook_files.ods, workbook_files.xlsb, workbook_files.xlsx])
+def test_a_stray_cell_is_named_in_every_format(read, make) -> None:
+    rows = list(read(make([*row(), "", "x"], row(2))).rows())
+    assert [texts(each.problems) for each in rows] == [["I2 is outside the table"], []]
+
+
+def test_an_unknown_column_at_the_end_is_no_stray_cell(read) -> None:
+    content = xlsx([*row(), "12.50", "far"], head=[*HEAD, "Net pay", "Town"])
+    assert [each.problems for each in read(content).rows()] == [()]
 
 
 # -- formulas ----------------------------------------------------------------------------------------------
@@ -362,11 +450,62 @@ def test_an_unknown_sheet_gets_the_list_of_sheets() -> None:
     )
 
 
-def test_without_known_columns_the_first_visible_sheet_is_read() -> None:
-    workbook = sheets(hidden=("Old",))
+def test_without_known_columns_the_first_visible_sheet_is_read_and_named(read) -> None:
+    workbook = sheets()
     workbook.create_sheet("Info").append(["Payroll of November"])
     workbook.create_sheet("Empty")
-    assert description(table(save(workbook))) == 'payroll.xlsx, sheet "Info": Excel'
+    content = save(workbook)
+    assert description(table(content)) == 'payroll.xlsx, sheet "Info": Excel'
+    with pytest.raises(InvalidSubmission) as caught:
+        read(content)
+    message = 'no known column name: Payroll of November (payroll.xlsx, sheet "Info")'
+    assert texts(tuple(caught.value.problems)) == [message]
+
+
+@pytest.mark.parametrize("sheet", [["id", "reference"], [], ["Payroll"]], ids=len)
+def test_a_sheet_that_lacks_the_documents_is_named(read, sheet) -> None:
+    with pytest.raises(InvalidSubmission) as caught:
+        read(save(book(head=sheet, name="Info")))
+    assert all('(payroll.xlsx, sheet "Info")' in text for text in texts(tuple(caught.value.problems)))
+
+
+def test_a_hidden_sheet_that_alone_has_the_columns_is_named() -> None:
+    workbook = sheets(hidden=("Pay",))
+    workbook.create_sheet("Info").append(["Welcome to payroll"])
+    assert refusal(save(workbook), kind=UsageError)[1:] == (
+        'no visible sheet of payroll.xlsx names the documents, but a hidden one does: "Pay"',
+        "if it is the one to send, name it with --sheet NAME",
+    )
+
+
+def workbook_of(**tables: list[list[str]]) -> bytes:
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    for name, lines in tables.items():
+        sheet = workbook.create_sheet(name)
+        for line in lines:
+            sheet.append(line)
+    return save(workbook)
+
+
+def test_a_sheet_of_documents_alone_is_a_table_like_one_with_more_columns() -> None:
+    content = workbook_of(
+        November=[["reference", "documents"], ["r1", "a.pdf"]], December=[["documents"], ["b.pdf"], ["c.pdf"]]
+    )
+    text = 'payroll.xlsx has a table in several sheets: "November", "December"'
+    assert refusal(content, kind=UsageError)[1] == text
+
+
+def test_the_only_sheet_that_names_the_documents_is_read(read) -> None:
+    employees = [["Name", "id", "mobile", "email"], ["Dana", "000000018", "0500000000", "dana@example.com"]]
+    content = workbook_of(Employees=employees, Send=[["documents", "Name"], ["a.pdf", "Dana"]])
+    assert cells(read(content), "documents") == ["a.pdf"]
+
+
+def test_a_list_of_what_the_columns_mean_is_no_table(read) -> None:
+    meanings = [["Column", "Meaning"], ["id", "nine digits"], ["documents", "paths"], ["reference", "yours"]]
+    content = workbook_of(Meanings=meanings, Send=[["documents"], ["a.pdf"]])
+    assert cells(read(content), "documents") == ["a.pdf"]
 
 
 def test_charts_and_dialogs_are_passed_over(read) -> None:
@@ -482,6 +621,56 @@ def test_a_link_of_several_cells_and_a_link_by_formula_are_known() -> None:
     assert [each.links.get(6) for each in table_rows(content)] == ["all.pdf", "all.pdf", 'pay "x".pdf']
 
 
+@pytest.mark.parametrize(
+    "formula",
+    [
+        'HYPERLINK("payslips/"&amp;B2&amp;".pdf","open")',
+        'HYPERLINK(A1,"open")',
+        'IF(A2="benefits",HYPERLINK("a.pdf","open"),"")',
+        'hyperlink(CONCATENATE("a",".pdf"))',
+    ],
+)
+def test_a_link_that_is_computed_is_an_error_unless_the_cell_shows_a_path(read, formula) -> None:
+    def shows(text: str) -> list[str]:
+        cell = f'<c r="G2" t="str"><f>{formula}</f><v>{text}</v></c>'.encode()
+        content = change(xlsx(row()), {SHEET: lambda sheet: re.sub(rb'<c r="G2".*?</c>', cell, sheet)})
+        return texts(next(read(content).rows()).problems)
+
+    assert shows("open") == ["the link is computed by a formula, whose result no workbook stores"]
+    assert shows("payslips/1.pdf") == []
+
+
+@pytest.mark.parametrize(
+    "formula", ['HYPERLINK("b.pdf",A1)', 'HYPERLINK( "b.pdf" ; "a"&amp;B1 )', 'HYPERLINK("b.pdf")']
+)
+def test_a_link_with_a_computed_text_is_known(formula) -> None:
+    cell = f'<c r="G2" t="str"><f>{formula}</f><v>open</v></c>'.encode()
+    content = change(xlsx(row()), {SHEET: lambda sheet: re.sub(rb'<c r="G2".*?</c>', cell, sheet)})
+    assert table_rows(content)[0].links == {6: "b.pdf"}
+
+
+@pytest.mark.parametrize("height", ["0", "0.0", "0.00"])
+def test_a_row_without_height_is_hidden(height) -> None:
+    content = change(
+        xlsx(row()), {SHEET: lambda sheet: sheet.replace(b'<row r="2"', f'<row r="2" ht="{height}"'.encode())}
+    )
+    assert texts(table(content).warnings) == ["1 row is hidden in the workbook and will be sent"]
+
+
+def test_rows_that_the_sheet_hides_by_default_are_hidden() -> None:
+    content = change(
+        xlsx(row(), row(2), row(3)),
+        {
+            SHEET: lambda sheet: (
+                sheet.replace(b"<sheetFormatPr", b'<sheetFormatPr zeroHeight="1"')
+                .replace(b'<row r="3"', b'<row r="3" hidden="0"')
+                .replace(b'<row r="4"', b'<row r="4" ht="15"')
+            )
+        },
+    )
+    assert texts(table(content).warnings) == ["1 row is hidden in the workbook and will be sent"]
+
+
 # -- the size of a sheet -----------------------------------------------------------------------------------
 
 
@@ -512,11 +701,97 @@ def test_distant_cells_and_formats_without_values_cost_neither_time_nor_memory()
     tracemalloc.start()
     began = time.process_time()
     filled = [each for each in table_rows(content) if not each.is_empty]
-    assert [(each.number, len(each.cells)) for each in filled] == [(20_000, 16_384), (1_048_576, 7)]
+    assert [(each.number, len(each.cells)) for each in filled] == [(20_000, 7), (1_048_576, 7)]
+    assert texts(filled[0].problems) == ["XFD20000 is outside the table"]  # type: ignore[arg-type]
     assert time.process_time() - began < 10
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 50 * 2**20
+
+
+FLOODS = {
+    "cells": f'<row r="3">{"<c/>" * 3_000_000}</row>',
+    "rows": "<row/>" * 2_500_000,
+    "blank rows": '<row><c t="str"><v> </v></c></row>' * 1_000_000,
+    "a long text": '<row r="3"><c t="inlineStr"><is><t>' + "ab c" * 3_000_000 + "</t></is></c></row>",
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_small_file_with_more_than_any_table_is_refused_soon(name) -> None:
+    lines = "".join(
+        f'<row r="{number}">{workbook_files.text_cells(each, f"A{number}")}</row>'  # type: ignore[arg-type]
+        for number, each in ((1, HEAD), (2, row()))
+    )
+    content = with_sheet_data(xlsx(), lines + FLOODS[name])
+    _refuses_soon(content)
+
+
+def test_more_texts_than_any_table_has_are_refused_soon() -> None:
+    content = with_shared_texts(xlsx(row()))
+    texts_part = {TEXTS: lambda part: part.replace(b"</sst>", b"<si><t>x</t></si>" * 3_000_000 + b"</sst>")}
+    _refuses_soon(change(content, texts_part))
+
+
+def _refuses_soon(content: bytes) -> None:
+    tracemalloc.start()
+    began = time.process_time()
+    assert refusal(content)[0] == Code.MANIFEST_TOO_LARGE
+    assert time.process_time() - began < 10
+    assert tracemalloc.get_traced_memory()[1] < 150 * 2**20
+    tracemalloc.stop()
+
+
+def test_a_million_rows_with_formats_alone_are_passed_over() -> None:
+    lines = "".join(
+        f'<row r="{number}">{workbook_files.text_cells(each, f"A{number}")}</row>'  # type: ignore[arg-type]
+        for number, each in ((1, HEAD), (2, row()))
+    )
+    empty = "".join(f'<row r="{number}"><c r="A{number}" s="0"/></row>' for number in range(3, 1_000_000))
+    began = time.process_time()
+    assert len(table_rows(with_sheet_data(xlsx(), lines + empty))) == 1
+    assert time.process_time() - began < 10
+
+
+def test_a_cell_in_the_last_column_of_the_head_does_not_make_all_rows_long(read) -> None:
+    workbook = book(*([*row(number)] for number in range(1, 2_000)))
+    workbook.active["XFD1"] = "x"
+    tracemalloc.start()
+    rows = [each.problems for each in read(save(workbook)).rows()]
+    assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    tracemalloc.stop()
+    assert rows == [()] * 1_999
+
+
+@pytest.mark.parametrize("number", ["0", "-5", "1", "2", "1048577"])
+def test_a_row_number_that_occurs_twice_or_is_impossible_is_refused(number) -> None:
+    lines = "".join(
+        f'<row r="{each}">{workbook_files.text_cells(HEAD if each == 1 else row(), "")}</row>'  # type: ignore[arg-type]
+        for each in (1, 2, 3)
+    )
+    more = f'<row r="{number}">{workbook_files.text_cells(row(), "")}</row>'  # type: ignore[arg-type]
+    code, message, _ = refusal(with_sheet_data(xlsx(), lines + more))
+    assert code == Code.MANIFEST_MALFORMED
+    assert message == f"the workbook has a row number that occurs twice or is impossible: {number}"
+
+
+def test_a_text_with_an_index_below_zero_is_refused() -> None:
+    content = change(
+        with_shared_texts(xlsx(row())), {SHEET: lambda part: part.replace(b"<v>8</v>", b"<v>-1</v>")}
+    )
+    assert refusal(content)[0] == Code.MANIFEST_MALFORMED
+
+
+@pytest.mark.parametrize(
+    "make", [xlsx, lambda *rows: workbook_files.strict(xlsx(*rows))], ids=["xlsx", "strict"]
+)
+def test_a_sheet_that_was_cut_and_closed_again_is_refused(make) -> None:
+    def cut(part: bytes) -> bytes:
+        return part[: part.index(b'<c r="C11"')] + b"</sheetData>"
+
+    code, message, _ = refusal(change(make(*map(row, range(1, 30))), {SHEET: cut}))
+    assert code == Code.MANIFEST_MALFORMED
+    assert message.startswith("cannot read the workbook")
 
 
 # -- hostile and damaged workbooks -------------------------------------------------------------------------
@@ -761,7 +1036,7 @@ def test_a_damaged_workbook_of_another_format_is_refused(form) -> None:
         member = {"ods": "content.xml", "xlsb": "xl/workbook.bin"}.get(form, SHEET)
         damaged = change(content, {member: lambda part: part[: len(part) // 2]})
     code, message, _ = refusal(damaged)
-    assert (code, message) == (Code.MANIFEST_MALFORMED, "cannot read the workbook")
+    assert (code, message.partition(":")[0]) == (Code.MANIFEST_MALFORMED, "cannot read the workbook")
 
 
 # -- what is named -----------------------------------------------------------------------------------------

@@ -40,11 +40,58 @@ _BEFORE = (
     '"',
     "''",
 )
-_SPLIT = ('a",', 'a"";', "a;", "a\t", "a|", "a\n", "a',", 'x"\n"', "a,'", "a, ", 'a";"')
+_SPLIT = (
+    'a",',
+    'a"";',
+    "a;",
+    "a\t",
+    "a|",
+    "a\n",
+    "a',",
+    'x"\n"',
+    "a,'",
+    "a, ",
+    'a";"',
+    "a ",
+    "(",
+    "a (",
+    "a[",
+    "a.",
+)
 _AFTER = ("1+1", "SUM(1)", 'HYPERLINK("http://x.example")', "cmd|' /C calc'!A0")
+# What LibreOffice converts to a number, a date, a time or a truth value.
+_CONVERTIBLE = (
+    *(
+        "001",
+        "1/2",
+        "1E5",
+        "Nov 2026",
+        "1,234",
+        ".5",
+        "5.",
+        "1e-5",
+        "12:30",
+        "10%",
+        "$5",
+        "(5)",
+        "Nov-26",
+        "5- 3",
+    ),
+    *(
+        "4/5",
+        "2026-11-01T10:00",
+        "TRUE",
+        "1 2/3",
+        "EUR 5",
+        "5 PM",
+        "1.11.26",
+        "$1,234.50",
+        "November 1, 2026",
+    ),
+)
 # How a spreadsheet may be told to take a report apart: separators, quotation mark, whether numbers and dates
 # are recognized, and whether blanks are removed. Formulas are evaluated.
-_SEPARATORS = ("44", "59", "9", "44/59/9/124", "32/44")
+_SEPARATORS = ("44", "59", "9", "44/59/9/124", "32/44", "40", "44/32/40/58/91/46")
 _QUOTES = ("34", "39", "")
 _FORMATS = ("xlsx", "ods", "csv:Text - txt - csv (StarCalc):44,34,76")
 
@@ -75,7 +122,7 @@ def texts() -> list[str]:
     """Return the texts that want to be formulas."""
     plain = [before + sign + after for before in _BEFORE for sign in _SIGNS for after in _AFTER]
     split = [before + sign + after for before in _SPLIT for sign in "=+-@" for after in _AFTER]
-    return [*plain, *split, "001", "1/2", "1E5", "2 of 8", "C:\\x41", "'tis"]
+    return [*plain, *split, *_CONVERTIBLE, "2 of 8", "C:\\x41", "'tis"]
 
 
 class Findings(NamedTuple):

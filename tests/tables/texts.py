@@ -169,7 +169,9 @@ def second_head(draft: Draft) -> None:
 
 
 def lost_zeros(draft: Draft) -> None:
-    """Write id numbers as a spreadsheet leaves them that took them for numbers."""
+    """Write id numbers as a spreadsheet leaves them that took them for numbers. A single one says nothing."""
+    if len(draft.rows) == 1:
+        return
     for number, row in enumerate(draft.rows):
         draft.lines[number][draft.index("id")] = row.cells["id"].lstrip("0")
 
@@ -256,6 +258,56 @@ def two_stray_documents(draft: Draft) -> None:
     ):
         at = draft.index(name)
         draft.lines[number][at] = form.format(draft.lines[number][at].strip('"'))
+
+
+def two_stray_with_blanks(draft: Draft) -> None:
+    """Write a blank behind each separator, and two stray marks around the first cells of two rows."""
+    draft.quotes_all = False
+    draft.separator += " "
+    for number, row in enumerate(draft.rows):
+        for name, text in row.cells.items():
+            draft.lines[number][draft.index(name)] = text
+        draft.lines[number][draft.index("documents")] = row.documents[0]
+        draft.rows[number] = replace(row, documents=row.documents[:1])
+    first = draft.random.randrange(len(draft.rows) - 1)
+    last = draft.random.randrange(first + 1, min(len(draft.rows), first + 9))
+    for number, form in ((first, '"{}'), (last, '{}"')):
+        draft.lines[number][0] = form.format(draft.lines[number][0])
+
+
+def two_stray_patterns(draft: Draft) -> None:
+    """Write patterns or folders instead of documents, and two stray marks around other cells."""
+    form = draft.random.choice(("p1/{}-*", "p1/{}-?", "{}", "p1\\{}", "p1/{}*.p*"))
+    for number, row in enumerate(draft.rows):
+        path = form.format(row.mark)
+        draft.rows[number] = replace(row, documents=(path,))
+        draft.lines[number][draft.index("documents")] = draft.quoted(path)
+    two_stray(draft)
+
+
+def joined(draft: Draft) -> None:
+    """Join a second table, which has another column, or one less, or the same in another order."""
+    at = draft.random.randrange(1, len(draft.lines))
+    labels = [draft.quoted(column.label) for column in draft.columns]
+    change = draft.random.choice(("one more", "one less", "another", "another order"))
+    position = draft.index("reference")
+    if change == "another order":
+        order = list(range(len(labels)))
+        while order == sorted(order):
+            draft.random.shuffle(order)
+        labels = [labels[each] for each in order]
+        draft.lines[at:] = [[line[each] for each in order] for line in draft.lines[at:]]
+    elif change == "one less":
+        labels.pop(position)
+        for line in draft.lines[at:]:
+            line.pop(position)
+    elif change == "another":
+        labels[position] = draft.quoted(draft.random.choice(("email", "sender", "occurrence")))
+    else:
+        labels.insert(position, "email")
+        for line in draft.lines[at:]:
+            line.insert(position, "")
+    draft.lines.insert(at, labels)
 
 
 def two_stray_in_notes(draft: Draft) -> None:

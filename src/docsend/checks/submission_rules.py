@@ -393,10 +393,15 @@ _UNKNOWN_CODES = {
 }  # fmt: skip
 
 
+_MAX_SHOWN = 100  # characters of a code in a message
+
+
 def _unknown_code(kind: str, given: str, entries: Iterable[CatalogEntry]) -> Problem:
     from docsend.model.search import nearest
 
     codes = [entry.code for entry in entries]
+    if len(given) > _MAX_SHOWN:
+        given = f"{given[:_MAX_SHOWN]}…"
     close = nearest(given, codes)
     if close:
         hint = Message("did you mean {close}?", close=close)

@@ -14,15 +14,13 @@ import typer
 
 from docsend import signals
 from docsend.codes import Code
-from docsend.delivery import report as reports
 from docsend.delivery.batch import Batch, Outcome, Share
 from docsend.delivery.batch_result import BatchResult, OutcomeCounts
-from docsend.delivery.coverage import ReportedShare
 from docsend.delivery.preflight import PreflightResult, run_preflight
-from docsend.delivery.report import Report
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, UsageError
 from docsend.i18n import Message
 from docsend.manifest import reader, template
+from docsend.manifest.columns import PART_SUFFIX
 from docsend.manifest.table import MAX_BYTES
 from docsend.model.problem import Problem
 from docsend.ui import send_result
@@ -36,6 +34,7 @@ from docsend.ui.views.batch import (
     say_end,
     say_failed_rows,
     say_next_steps,
+    say_partial,
     say_problems,
     say_report_kept,
     say_second_round,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
+    from docsend.delivery.report import Report
     from docsend.delivery.workers import BatchRunner, DeliveryCalls
     from docsend.manifest.reader import Manifest
     from docsend.model.submission import Submission
@@ -98,8 +98,11 @@ def run(context: "CommandContext", submission: "Submission", options: BatchOptio
     if options.report is None:
         _run(context, submission, options)
     else:
-        with reports.reserve(options.report, options.manifest):
-            _run(context, submission, options)
+        from docsend.delivery import report_place
+
+        report = report_place.resolve(options.report)
+        with report_place.reserve(report, options.manifest):
+            _run(context, submission, options._replace(report=report))
 
 
 def _run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
@@ -128,6 +131,8 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
     )
     context.streams.say_event(manifest.description)
     context.streams.say_problems(manifest.warnings)
+    if options.manifest.endswith(PART_SUFFIX):
+        say_partial(context.streams, Path(options.manifest))
     _require_rows(manifest)
     batch = Batch(
         manifest,
@@ -142,28 +147,50 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     counts, error = OutcomeCounts(), None
-    report_file = options.report
-    if report_file and is_checked_only and (kept := reports.find_receipts(report_file)):
-        report_file = None
-        say_report_kept(context.streams, kept)
+    file = options.report
+    sends_nothing = is_checked_only or plan.good_rows == 0
+    if file and sends_nothing and _keeps_receipts(context, file):
+        file = None
     with contextlib.ExitStack() as stack:
         report: Report | None = None
-        if report_file:
-            report = stack.enter_context(Report(report_file, manifest, ReportedShare.of(batch)))
         try:
+            if file:
+                report = stack.enter_context(_open_report(file, batch))
             if is_checked_only:
                 _report_preflight(context, batch, plan, report)
             else:
                 _send(context, batch, plan, report, options.jobs, counts)
         except DocsendError as failure:
             error = failure
+        except KeyboardInterrupt as stop:  # before the first row was begun
+            error = Interrupted.from_signal(stop)
     result = BatchResult(plan, None if is_checked_only else counts, error)
     _show_result(context, result, report.path if report else None, time.monotonic() - started_at)
     raise typer.Exit(result.exit_code)
 
 
+# Without a report, its modules are not imported: that takes several milliseconds of a short dry run.
+
+
+def _keeps_receipts(context: "CommandContext", file: Path) -> bool:
+    """Return whether a report has receipts, so that a run that sends nothing must not replace it."""
+    from docsend.delivery import report_place
+
+    kept = report_place.find_receipts(file)
+    if kept:
+        say_report_kept(context.streams, kept)
+    return bool(kept)
+
+
+def _open_report(file: Path, batch: Batch) -> "Report":
+    from docsend.delivery.coverage import ReportedShare
+    from docsend.delivery.report import Report
+
+    return Report(file, batch.manifest, ReportedShare.of(batch))
+
+
 def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> PreflightResult:
-    """Check every row, and look for what was received before.
+    """Check every row, and look for what the ledger knows of it.
 
     Rows that repeat what was received are errors in a dry run. Otherwise they are only announced, because
     the ledger decides about each of them when it is recorded.
@@ -171,12 +198,14 @@ def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> Pref
     endpoint, file = context.settings.endpoint, context.settings.ledger_file
     with contextlib.ExitStack() as stack:
         known = None
-        if not batch.anyway and endpoint is not None and file.exists():
+        if not (batch.anyway and is_dry_run) and endpoint is not None and file.exists():
             from docsend.delivery.repetition import ReceivedBefore
 
             ledger = stack.enter_context(context.open_ledger())
             batch = batch._replace(
-                identity_key=ledger.identity_key(), has_old_entries=ledger.has_old_entries(endpoint.name)
+                identity_key=None if batch.anyway else ledger.identity_key(),
+                has_old_entries=ledger.has_old_entries(endpoint.name),
+                needs_keys=not is_dry_run,
             )
             known = ReceivedBefore(ledger, endpoint.name, context.find_account_code)
         progress = stack.enter_context(context.output.row_progress(CHECKED_TEXTS, None))
@@ -258,6 +287,8 @@ def _report_preflight(
 ) -> None:
     """Report whether each row is faulty or valid, without sending anything."""
     shows_rows = report is not None or context.output.shows_rows
+    if report is not None:
+        report.begin()
     for lines in batch.line_chunks() if shows_rows else ():
         # The first pass keeps no findings for good rows, because checking them again costs less than memory.
         for row, checked, warnings, _ in batch.check_lines(lines):
@@ -292,17 +323,20 @@ def _send(
         context.open_ledger() as ledger,
         context.output.row_progress(SENT_TEXTS, plan.good_rows) as progress,
         _open_runner(context, batch, plan, ledger, account, jobs, progress.on_pause) as (runner, stages),
+        signals.stop_on_signal(lambda: _stop(context, runner)) as received_signals,
     ):
+        if report is not None:
+            report.begin()
         for row in batch.read_rows() if plan.faulty else ():
             if row.number in plan.faulty:
                 _report_outcome(
                     context, Outcome(row, "faulty", row.submission, problems=plan.faulty[row.number]), report
                 )
-        with (
-            signals.stop_on_signal(lambda: _stop(context, runner)) as received_signals,
-            contextlib.closing(runner.outcomes(stages)) as outcomes,
-        ):
-            for outcome in outcomes:
+        with contextlib.closing(runner.outcomes(stages)) as outcomes:
+            from docsend.delivery.recall import EarlierReceipts
+
+            earlier = EarlierReceipts(batch, plan, ledger, context.settings.chosen_endpoint().name)
+            for outcome in map(earlier.complete, outcomes):
                 counts.add(outcome)
                 notices.say(outcome.notices)
                 progress.update(counts.tried, counts.tried - counts.received, is_stopping=runner.is_stopped)
@@ -313,7 +347,7 @@ def _send(
                     report_error = report_error or failure
                     runner.stop()
     notices.say_how_many_more()
-    say_failed_rows(context.streams, counts)
+    say_failed_rows(context.streams, counts, has_report=report is not None)
     context.output.show(BatchSent(plan, counts))
     say_next_steps(context.streams, counts)
     if report is not None:

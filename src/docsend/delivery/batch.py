@@ -116,7 +116,8 @@ class Outcome(NamedTuple):
 
     `is_repeated` is true if an earlier run, or another client, had already delivered the submission.
     `is_stored` is true if the receipt is in the ledger. Until then, the row must not be reported as received.
-    `notices` are those of the problems that appeared while the row was sent.
+    `notices` are those of the problems that appeared while the row was sent. `known_key` is the key of a row
+    whose documents were not read again, if it is known.
     """
 
     row: Row
@@ -128,12 +129,15 @@ class Outcome(NamedTuple):
     is_repeated: bool = False
     is_stored: bool = True
     notices: tuple[Problem, ...] = ()
+    known_key: str | None = None
 
     @property
     def key(self) -> str | None:
         """Key of the submission, or None if the row is faulty or the account is not known yet."""
         submission = self.submission
-        return submission.key if isinstance(submission, CheckedSubmission) and submission.has_key else None
+        if isinstance(submission, CheckedSubmission) and submission.has_key:
+            return submission.key
+        return self.known_key
 
     @property
     def is_received(self) -> bool:
@@ -173,7 +177,8 @@ class Batch(NamedTuple):
 
     With `anyway`, rows may repeat each other, or earlier submissions, as people mean it (see `repetition`).
     `identity_key` is the key of the ledger's digests, or None if no ledger needs to be compared. If
-    `has_old_entries` is true, digests do not suffice for that.
+    `has_old_entries` is true, digests do not suffice for that. With `needs_keys`, the first pass looks up
+    every row's key in the ledger.
     """
 
     manifest: Manifest
@@ -185,6 +190,7 @@ class Batch(NamedTuple):
     anyway: bool = False
     identity_key: IdentityKey | None = None
     has_old_entries: bool = False
+    needs_keys: bool = False
 
     def read_rows(self) -> Iterator[Row]:
         """Return the rows of the batch's share, without their documents."""
@@ -222,13 +228,13 @@ class Batch(NamedTuple):
         problems = _row_problems(row, violations) if row.problems or violations else ()
         if isinstance(checked, submission_rules.FailedCheck) or any(map(_IS_ERROR, problems)):
             return CheckedRow(row, row.submission.with_documents(read.documents), problems)
+        if self.account is not None and self.catalog.destinations[checked.to].is_personal:
+            checked = checked.with_account(self.account)
         if row.reported_key is not None:
             key_change = _key_change_problem(row, checked)
             if key_change is not None:
                 submission = row.submission.with_documents(read.documents)
                 return CheckedRow(row, submission, (*problems, key_change))
-        if self.account is not None and self.catalog.destinations[checked.to].is_personal:
-            checked = checked.with_account(self.account)
         return CheckedRow(row, checked, problems)
 
     def line_chunks(self) -> Iterator[Sequence[Line]]:
@@ -278,16 +284,17 @@ def _with_row_hint(problem: Problem) -> Problem:
 
 
 def _key_change_problem(row: Row, checked: CheckedSubmission) -> Problem | None:
-    """Return a problem if a row of a report no longer has the key under which it was received.
+    """Return a problem if a row of a report no longer has the key that the report gives.
 
     If a spreadsheet removed a zero, or the command line has different options, the row would become another
-    submission and be sent a second time.
+    submission. It would be sent a second time if it was received, or if the service has it although the row
+    was left unfinished.
     """
     if not checked.has_key or checked.key == row.reported_key:
         return None
     return Problem(
         Code.KEY_CHANGED,
-        Message("the report lists this row as received, but its content has changed since"),
+        Message("the content of this row has changed since the report was written"),
         Message(
             "use the original report with the same options, or clear the row's status and key to send it as "
             "a new submission"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend.checks import submission_rules
 from docsend.codes import Code
@@ -37,7 +36,8 @@ class PreflightResult:
 
     `needs_account` is true if a row without errors is a personal submission. Only an account can send one.
     `repetitions` are the errors of rows that repeat what was received before, as far as the ledger shows.
-    Such a row does not keep the others from being sent.
+    Such a row does not keep the others from being sent. `known_keys` contains the keys of the rows that the
+    ledger knows, by row number.
     """
 
     def __init__(self) -> None:
@@ -48,6 +48,7 @@ class PreflightResult:
         self.warnings: list[Problem] = []
         self.warning_count = 0
         self.repetitions: dict[int, Problem] = {}
+        self.known_keys: dict[int, str] = {}
 
     def record(self, row: int, problems: Iterable[Problem]) -> None:
         """Record all errors of a row, but only the first 1,000 warnings of the whole batch.
@@ -76,7 +77,7 @@ def run_preflight(
 ) -> PreflightResult:
     """Check every row of a batch. Call `on_progress` with the number of rows checked so far.
 
-    `known` tells which rows repeat what was received before.
+    `known` tells which rows the ledger knows, and which repeat what was received before.
     """
     result = PreflightResult()
     duplicates = _DuplicateDetector()
@@ -98,15 +99,30 @@ def run_preflight(
                     result.record(summary.row, summary.problems)
                 on_progress(result.rows)
             if known is not None:
-                digests = {each.row: (each.key, each.digests) for each in summaries if each.digests}
-                result.repetitions.update(known.problems(digests))
-                for each in summaries:
-                    repetition = known.find_problem(each.submission) if each.submission else None
-                    if repetition is not None:
-                        result.repetitions[each.row] = replace(repetition, row=each.row)
+                _look_up(summaries, known, result, needs_keys=batch.needs_keys)
     for row in result.faulty:
         result.repetitions.pop(row, None)
     return result
+
+
+def _look_up(
+    summaries: Sequence[_RowSummary], known: ReceivedBefore, result: PreflightResult, *, needs_keys: bool
+) -> None:
+    """Record which rows repeat what was received before and, with `needs_keys`, which rows are known."""
+    digests = {each.row: (each.key, each.digests) for each in summaries if each.digests}
+    if digests:
+        result.repetitions.update(known.problems(digests))
+    for each in summaries:
+        repetition = known.find_problem(each.submission) if each.submission else None
+        if repetition is not None:
+            result.repetitions[each.row] = replace(repetition, row=each.row)
+    keys = {each.row: each.key for each in summaries if each.key}
+    if needs_keys and keys:
+        result.known_keys.update(known.known_keys(keys))
+
+
+# Values that two rows have in common if they repeat each other.
+_Group: TypeAlias = "tuple[tuple[str | None, ...] | str | bytes | None, ...]"
 
 
 class _RowSummary(NamedTuple):
@@ -124,8 +140,8 @@ class _RowSummary(NamedTuple):
     documents: tuple[tuple[bytes, str], ...] = ()
     total_bytes: int = 0
     needs_account: bool = False
-    reference_group: int | None = None
-    content_group: int | None = None
+    reference_group: _Group | None = None
+    content_group: _Group | None = None
     is_in_share: bool = True
     key: str = ""
     digests: IdentityDigests | None = None
@@ -150,6 +166,7 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
         return _RowSummary(row.number, problems, reference_group=_reference_group(batch, row))
     documents = tuple([(bytes.fromhex(document.sha256), document.name) for document in submission.documents])
     needs_account = batch.catalog.destinations[submission.to].is_personal
+    reference_group, content_group = _groups(batch, submission, documents)
     summary = _RowSummary(
         row.number,
         problems,
@@ -157,8 +174,11 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
         documents,
         submission.total_bytes,
         needs_account,
-        *_groups(batch, submission),
+        reference_group,
+        content_group,
     )
+    if batch.needs_keys and submission.has_key:
+        summary = summary._replace(key=submission.key)
     if batch.identity_key is None:
         return summary
     # The account of a personal submission is not known yet. A lower occurrence has the same digests.
@@ -167,8 +187,8 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
     return summary._replace(key=submission.key, digests=batch.identity_key.digests(submission))
 
 
-def _reference_group(batch: Batch, row: Row) -> int | None:
-    """Return a number that is equal for rows with the same reference, person, destination, subject and type.
+def _reference_group(batch: Batch, row: Row) -> _Group | None:
+    """Return what rows with the same reference, person, destination, subject and type have in common.
 
     Return None for a row without a reference, or with a higher occurrence, which repeats another on purpose.
     """
@@ -178,32 +198,30 @@ def _reference_group(batch: Batch, row: Row) -> int | None:
     if group is None:
         return None
     *about, reference = group
-    return _number(*about, fold(reference or ""))
+    return tuple(about), fold(reference or "")
 
 
-def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[int | None, int | None]:
+def _groups(
+    batch: Batch, checked: CheckedSubmission, documents: Sequence[tuple[bytes, str]]
+) -> tuple[_Group | None, _Group | None]:
     """Return the `reference_group` and the `content_group` of a checked row."""
     if batch.anyway or checked.occurrence > 1:
         return None, None
     # Without the account, which is the same for all rows.
     person = checked.person[1:] if checked.has_key else ()
     about = (checked.to, checked.subject, checked.type, *person)
-    documents = sorted([document.sha256 for document in checked.documents])
+    digests = sorted([digest for digest, _ in documents])
     return (
-        _number(*about, fold(checked.reference)) if checked.reference else None,
-        _number(*about, checked.required, *documents),
+        (about, fold(checked.reference)) if checked.reference else None,
+        (about, checked.required, *digests),
     )
 
 
-def _number(*values: str | None) -> int:
-    """Return a 64-bit digest of values as a number, which takes less memory than bytes."""
-    text = "\0".join([value or "" for value in values])  # no value contains a NUL
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
-
-
 class _DuplicateDetector:
-    """Rows and documents seen so far, by digest, to find those that occur again."""
+    """Rows and documents seen so far, by digest, to find those that occur again.
+
+    Of a group, only Python's own hash is kept, which takes less memory. It differs from process to process.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[bytes, int] = {}
@@ -224,12 +242,12 @@ class _DuplicateDetector:
             if is_duplicate := first != row:
                 yield row, _duplicate_row_problem(row, first)
         if summary.reference_group is not None and not is_duplicate:
-            yield from self._find_same_reference(summary, summary.reference_group)
+            yield from self._find_same_reference(summary, hash(summary.reference_group))
         if is_duplicate:  # has the same documents anyway
             return
         same_content = row
         if summary.content_group is not None:
-            same_content = self._rows_of_contents.setdefault(summary.content_group, row)
+            same_content = self._rows_of_contents.setdefault(hash(summary.content_group), row)
             if same_content != row:
                 yield row, _same_content_problem(row, same_content)
         for digest, name in summary.documents:

@@ -74,6 +74,11 @@ class ReceivedBefore:
         ]
         return _problem(received[0]) if received else None
 
+    def known_keys(self, keys: Mapping[int, str]) -> dict[int, str]:
+        """Return those of the keys that the ledger knows, by row."""
+        known = self._ledger.find_keys(self._service, list(keys.values()))
+        return {row: key for row, key in keys.items() if key in known}
+
     def problems(self, rows: Mapping[int, tuple[str, IdentityDigests]]) -> dict[int, Problem]:
         """Return the errors of rows that repeat what was received, by row.
 

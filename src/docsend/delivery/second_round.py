@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 class UnfinishedRows:
-    """Rows whose first try failed, with their problems. A second failure is final.
+    """Rows whose first try failed, with their problems and keys. A second failure is final.
 
-    Only their numbers and problems stay in memory: the rows are read from the manifest again.
+    Only their numbers, problems and keys stay in memory: the rows are read from the manifest again.
     """
 
     def __init__(self) -> None:
         self._problems: dict[int, tuple[Problem, ...]] = {}
+        self._keys: dict[int, str | None] = {}
         self._is_second_round = False
 
     def __len__(self) -> int:
@@ -43,6 +44,7 @@ class UnfinishedRows:
         is_kept = isinstance(outcome.error, Unfinished | OccurrenceTooEarly) and not outcome.error.affects_all
         if is_kept:
             self._problems[number] = outcome.problems
+            self._keys[number] = outcome.key
         return is_kept
 
     def begin_second_round(self, batch: Batch) -> Iterator[Row]:
@@ -53,7 +55,8 @@ class UnfinishedRows:
     def remaining(self, batch: Batch) -> Iterator[Outcome]:
         """Yield the outcomes that were kept and that no second one has replaced."""
         for row in self._read_rows(batch):
-            yield Outcome(row, "unfinished", row.submission, problems=self._problems[row.number])
+            problems, key = self._problems[row.number], self._keys[row.number]
+            yield Outcome(row, "unfinished", row.submission, problems=problems, known_key=key)
 
     def __contains__(self, row: Row) -> bool:
         return row.number in self._problems

@@ -15,31 +15,67 @@ from docsend.model.problem import Problem
 from docsend.text import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 COLUMNS = (*fields.NAMES, "sender", "documents")
 # Columns of a report that say which share of which batch it is about. docsend 0.1 did not write them.
 SHARE_COLUMNS = ("share", "empty_shares", "batch")
+# Column of a report with the number of rows of the whole batch. Versions before 0.2 did not write it.
+BATCH_ROWS = "batch_rows"
 # Columns that a report has in addition to those of its manifest. A report is also a manifest.
-REPORT_COLUMNS = ("row", "status", "repeated", "key", "receipt", "received_at", "problems", *SHARE_COLUMNS)
-# Statuses of a received row. docsend 0.1 wrote "before" for a repeated one.
-RECEIVED_STATUSES = ("received", "before")
+REPORT_COLUMNS = (
+    *("row", "status", "repeated", "key", "receipt", "received_at", "problems"),
+    *SHARE_COLUMNS,
+    BATCH_ROWS,
+)
+# Statuses of rows whose key still has to be that of their content. If it is not, a spreadsheet has changed
+# them. A refused row may be corrected. docsend 0.1 wrote "before" for a received row that was repeated.
+HELD_STATUSES = ("received", "before", "unfinished", "not tried", "checked")
 _ALIASES = {
     **{alias: field.name for field in fields.FIELDS for alias in field.aliases},
     **dict.fromkeys(("document", "files", "file", "file_name", "file_names", "attachments"), "documents"),
+    **dict.fromkeys(("filename", "filenames", "file_path", "path", "paths", "attachment"), "documents"),
+    **dict.fromkeys(("nom_du_fichier", "nom_de_fichier", "noms_des_fichiers", "שם_הקובץ"), "documents"),
     **dict.fromkeys(("fichier", "fichiers", "pieces_jointes", "piece_jointe"), "documents"),
     **dict.fromkeys(("מסמך", "מסמכים", "קובץ", "קבצים", "שם_קובץ", "צרופות", "נספחים"), "documents"),
     **dict.fromkeys(("expediteur", "שולח"), "sender"),
 }
+# Names that also stand for something else, if another column has the name of its own.
+_SECOND_NAMES = frozenset(
+    {
+        *("comment", "comments", "note", "notes", "commentaire", "commentaires"),
+        *(
+            "filename",
+            "filenames",
+            "path",
+            "paths",
+            "file_path",
+            "attachment",
+            "attachments",
+            "ref",
+            "our_ref",
+        ),
+        *("our_reference", "notre_reference", "identity", "identity_card", "national_id"),
+    }
+)
+# A note below a name or behind it: `id⏎(9 digits)`, `id (9 digits)`.
+_NOTE = re.compile(r"(?:\s*[\r\n]\s*[(\[]|\s+\([0-9]).*\Z", re.DOTALL)
 # Typographic and Hebrew apostrophes and quotation marks, and the signs of French for "number".
 _QUOTES = {0x2019: "'", 0x05F3: "'", 0x201D: '"', 0x05F4: '"', 0xB0: "o", 0xBA: "o"}
 # The word "number" before or after a name: `N° d'identité`, `Mobile no.`, `מס' ת.ז.`.
 _NUMBER_BEFORE = re.compile(r"^(?:numero|num|n_?o|nr)\.?_(?:d[eu]_(?:la_|l')?|d')?|^מספר_")
 _NUMBER_AFTER = re.compile(r"_(?:number|num|no|nr)$")
-_SHORT_NUMBER = re.compile(r"^מס'?_")
+_SHORT_NUMBER = re.compile(r"^מס['.]?_")
 # Columns that may be called a number. `Document no.` is no column of documents.
 _NUMBERED = frozenset({"id", "employer_file", "booklet", "mobile", "reference"})
+# The end of a path, such as `payslips/1.pdf`, or of several: `a.pdf; *.tiff`.
+ENDS_LIKE_DOCUMENT = re.compile(
+    r"(?:/\*|\.(?:pdf|jpe?g|tiff?|png|bmp|gif|heic|webp|docx?|xlsx?|rtf|zip))[\"'\s]*\Z", re.IGNORECASE
+)
 _SIMILARITY = 0.8  # of a misspelled name, as difflib computes it: one letter of five, two of eleven
+
+
+PART_SUFFIX = ".part"  # of the name of a report that is not complete
 
 
 def has_exact_cells(columns: Iterable[str]) -> bool:
@@ -72,14 +108,14 @@ def read_header(row: int, cells: Sequence[str], *, ignore_unknown: bool = False)
         raise InvalidSubmission.from_manifest_problems([Problem(Code.NO_COLUMNS, message, hint, row=row)])
     problems: list[Problem] = []
     names: list[str] = []
-    for cell in cells:
-        name = column_name(cell)
-        if name and name not in COLUMNS + REPORT_COLUMNS:
-            problems.append(unknown_column_problem(cell.strip(), row, ignore_unknown=ignore_unknown))
-            name = ""
+    for cell, name in zip(cells, column_names(cells), strict=True):
+        is_known = name in COLUMNS + REPORT_COLUMNS
+        if name and not is_known:
+            ignores = ignore_unknown or name in _SECOND_NAMES
+            problems.append(unknown_column_problem(cell.strip(), row, ignore_unknown=ignores))
         elif name and name in names:
             problems.append(duplicate_column_problem(name, row))
-        names.append(name)
+        names.append(name if is_known else "")
     if "documents" not in names:
         hint = Message("add this column, with the paths separated by ;")
         problems.append(Problem(Code.MISSING_COLUMN, Message("missing column: documents"), hint, row=row))
@@ -131,7 +167,24 @@ def duplicate_column_problem(name: str, row: int) -> Problem:
 
 def recognized_columns(cells: Iterable[str]) -> list[str]:
     """Return the known columns among the cells of a header. Other cells are ignored."""
-    return [name for name in map(column_name, cells) if name in COLUMNS]
+    return [name for name in map(column_name, filter(None, cells)) if name in COLUMNS]
+
+
+MOST_COLUMNS = 256
+
+
+def columns_before(cells: Sequence[str], is_one: Callable[[str], object]) -> int:
+    """Return the number of columns up to the last one whose cell in the header fulfils a condition."""
+    filled = (index for index in range(len(cells), 0, -1) if is_one(cells[index - 1].strip()))
+    return next(filled, 0)
+
+
+def kept_columns(cells: Sequence[str]) -> int:
+    """Return how many columns are read: all that have a name, or up to the last known one of very many."""
+    width = columns_before(cells, bool)
+    if width <= MOST_COLUMNS:
+        return width
+    return columns_before(cells, lambda cell: cell and column_name(cell) in COLUMNS + REPORT_COLUMNS)
 
 
 HEADER_ROWS = 10  # The column names are in one of the first rows, not counting empty ones.
@@ -143,6 +196,37 @@ def header_rank(cells: Iterable[str]) -> tuple[bool, int]:
     return "documents" in names, len(names)
 
 
+def find_header_row(rows: Iterable[Iterable[str]]) -> int:
+    """Return the index of the header among the first rows.
+
+    It is the first row that names the documents: a later one that names more columns is the head of another
+    table, which was joined to this one. Only the title of a table may name the documents, too: if the next
+    row does and names more columns, nothing is between the two, and that row is the header. If no row names
+    the documents, it is the one that names the most columns.
+    """
+    ranks: list[tuple[bool, int]] = []
+    for rank in map(header_rank, rows):
+        if ranks and ranks[-1][0] and rank <= ranks[-1]:
+            break
+        ranks.append(rank)
+    if ranks and ranks[-1][0]:
+        return len(ranks) - 1
+    return max(range(len(ranks)), key=ranks.__getitem__, default=0)
+
+
+def column_names(cells: Sequence[str]) -> list[str]:
+    """Return the names of the columns with these headers, some of which depend on the others.
+
+    `Notes` are the remark, but not beside a column `Remark`.
+    """
+    names = list(map(column_name, cells))
+    for index, cell in enumerate(cells):
+        if names[index] in COLUMNS and names.count(names[index]) > 1:
+            normalized = _normalized(cell)
+            names[index] = normalized if normalized in _SECOND_NAMES else names[index]
+    return names
+
+
 def column_name(cell: str) -> str:
     """Return the name of the column with this header. `Employer file:` becomes `employer_file`.
 
@@ -150,15 +234,22 @@ def column_name(cell: str) -> str:
     the word "number" where it is one. An alias, which may be French or Hebrew, is replaced by the name that
     it stands for.
     """
-    decomposed = unicodedata.normalize("NFKD", cell.translate(_QUOTES))
-    text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf")).casefold()
-    name = re.sub(r"[\s_-]+", "_", text.strip(' \t\r\n"*:.()[]<>#!?_-=').lstrip("'"))
-    name = _SHORT_NUMBER.sub("מספר_", name)
+    name = _normalized(cell)
     if name in _ALIASES or name in COLUMNS:
         return _ALIASES.get(name, name)
     rest = _without_number(name)
     meant = _ALIASES.get(rest, rest)
-    return meant if rest != name and meant in _NUMBERED else name
+    if rest != name and meant in _NUMBERED:
+        return meant
+    without_note = _NOTE.sub("", cell)
+    return column_name(without_note) if without_note != cell else name
+
+
+def _normalized(cell: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", cell.translate(_QUOTES))
+    text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf")).casefold()
+    name = re.sub(r"[\s_-]+", "_", text.strip(' \t\r\n"*:.()[]<>#!?_-=').lstrip("'"))
+    return _SHORT_NUMBER.sub("מספר_", name)
 
 
 def _without_number(name: str) -> str:

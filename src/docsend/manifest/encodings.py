@@ -136,8 +136,13 @@ _CLASSES = {
     # direction of writing in Windows-1255.
     "accented": r"\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xd6\xd8-\xf6\xf8-\xfc\xff",
     "capital": r"\xc0-\xd6\xd8-\xde",
+    # Letters that are evidence of French: capital and small ones, and small ones that begin a word. Others
+    # are letters of Hebrew prefixes there, as in `הPDF`, or occur in other languages only.
+    "sure_capital": r"\x8c\xc0-\xcf\xd1-\xd6\xd8-\xdc",
+    "sure_small": r"\x9c\xdf-\xef\xf1-\xf6\xf8-\xfc\xff",
+    "sure_first": r"\x9c\xe2\xe7\xe9\xea\xf4",
     # Symbols of Windows-1252 that do not stand between two letters of a word.
-    "apart": r"\x80\x82\x84\x86-\x89\x8b\x91\x93\x94\x98\x99\x9b\xa1-\xa3\xa5-\xa9\xac\xae\xaf\xb1-\xb3\xb6"
+    "apart": r"\x80\x82\x84\x86-\x89\x8b\x91\x93-\x95\x98\x99\x9b\xa1-\xa3\xa5-\xa9\xac\xae\xaf\xb1-\xb3\xb6"
     r"\xb8\xb9\xbc-\xbf",
     # Bytes that are letters in DOS code pages and symbols or rare letters in Windows-1252.
     "dos": r"\x80\x82-\x84\x86-\x8c\x8e\x98-\x9c\x9e\x9f",
@@ -164,14 +169,19 @@ _NO_HEBREW = _pattern(
 )
 _FINAL_INSIDE = _pattern("[<final>][<point>]*(?=[<letter>])", **_CLASSES)
 _FINAL_AT_END = _pattern("[<letter>][<point>]*[<final>](?![<letter><point>])", **_CLASSES)
-# An accented letter in a word; `º` after a letter; `à` before a word.
+# An accented letter in a word, but no small one that touches capital ones, as a Hebrew prefix may; `º` after
+# a letter; `à` before a word.
 _LATIN_WORD = _pattern(
-    "[A-Za-z][<accented>]",
-    "[<accented>][A-Za-z]",
+    "[A-Za-z]['\\x92]?[<sure_capital>]",
+    "(?:[a-z]|(?<![A-Z])[A-Z]|[A-Za-z]['\\x92])[<sure_small>](?![A-Z])",
+    "[<sure_capital>][A-Za-z]",
+    "(?<![A-Za-z<accented>])[<sure_first>][a-z]",
     "[A-Za-z.][\\xaa\\xba](?![A-Za-z0-9])",
     "(?<![^\\s,;|\"'(])\\xe0 [A-Za-z]['\\x92]?[A-Za-z]",
     **_CLASSES,
 )
+# A word with letters of which nobody knows whether they are Hebrew or accented.
+_MIXED_WORD = _pattern("[A-Za-z][<accented>]", "[<accented>][A-Za-z]", **_CLASSES)
 # What accented letters of DOS (437, 850, Hebrew 862), the Macintosh or ISO-8859-15 would be in Windows-1252.
 _NO_LATIN = _pattern(
     "[A-Za-z<accented>][<apart>][A-Za-z<accented>]",
@@ -184,6 +194,8 @@ _NO_LATIN = _pattern(
     "[a-z][<capital>]",
     "[<dos>][<dos>]",
     "[\\xbc-\\xbe][a-z]{3}",
+    "(?<![A-Za-z<accented>])(?:\\xcf[a-z]|\\xceu)",  # œ and Œ of the Macintosh
+    "[A-Za-z][\\xf0\\xfd\\xfe]|[\\xd0\\xdd\\xde\\xf0\\xfd\\xfe][A-Za-z]",  # Turkish letters
     "(?<![A-Za-z])N\\xf8(?![A-Za-z])|\\xf8C(?![A-Za-z])",  # ° of DOS
     "[0-9][\\xca\\xff]|\\xff ?[:;!?]|(?<![A-Za-z])\\xff(?![A-Za-z])",  # a blank of DOS or the Macintosh
     **_CLASSES,
@@ -193,6 +205,8 @@ _LOW_QUOTE = re.compile(rb"\x82[a-z]")  # ‚ in Windows-1252, é in DOS
 _AMBIGUOUS_ALONE = _pattern(
     "[\\xaa\\xba\\x82-\\x84\\x86-\\x88\\x8a-\\x8c\\x8e\\x98\\x9a-\\x9c\\x9e\\x9f]",
     "[\\xa1\\xa2\\xa5\\xa6\\xa8\\xac\\xaf\\xb4\\xb6\\xb8\\xbf<letter>\\xfd\\xfe]",
+    "(?<![^\\s,;|\"'(])\\x85 [A-Za-z]",  # à of DOS
+    "[A-Za-z]\\x97(?![A-Za-z0-9])|[a-z][\\x96\\x97][a-z]",  # ù and û of DOS
     "[\\x80\\x89\\x99][\\x80-\\x9f]|[\\x80-\\x9f][\\x80\\x89\\x99]|[\\x80-\\x9f]{4}",
     **_CLASSES,
 )
@@ -225,7 +239,7 @@ def _code_page(content: bytes, label: Message) -> str:
         is_certain = has_latin or _AMBIGUOUS_ALONE.search(passages) is None
         if is_certain and not has_hebrew and _GENERIC_CURRENCY not in passages:
             return "cp1252"
-        if has_latin or not has_hebrew:
+        if has_latin or not has_hebrew or _MIXED_WORD.search(passages):
             message = Message(
                 "cannot tell whether {name} is in Windows-1255 (Hebrew) or in Windows-1252 (French)",
                 name=label,

@@ -1,8 +1,9 @@
 """Workbooks that openpyxl does not read (.xls, .xlsb, .ods, Strict Open XML), read in a child process.
 
-python-calamine (a library in Rust) reads them all, but shows values only: no hidden rows, no errors, and
-nothing for a formula without a result, which a warning says. One cell far away from the others makes it ask
-for more memory than there is, which ends its process; therefore it has one of its own, for one table.
+python-calamine (a library in Rust) reads them all, but shows values only: no hidden rows, no errors, no
+formats of numbers, and nothing for a formula without a result, which a warning says. One cell far away from
+the others makes it ask for more memory than there is, which ends its process; therefore it has one of its
+own, for one table.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from docsend.codes import Code
 from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
 from docsend.isolation.processes import ChildProcess
-from docsend.manifest.sheets import Header, Sheet, choose, find_header
+from docsend.manifest.bounded_parts import too_large
+from docsend.manifest.sheets import Header, Sheet, choose, find_header, fit, place
 from docsend.manifest.table import Table, TableRow
+from docsend.manifest.workbook_cells import rounded_problem
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -49,8 +52,9 @@ def open_table(content: bytes, label: Message, wanted: str | None, format_name: 
         lines = reader.read_rows(sheet)
     return Table(
         Message('{name}, sheet "{sheet}": {format}', name=label, sheet=sheet.name, format=format_name),
-        lambda: _rows(lines, header.width),
+        lambda: _rows(lines, header),
         (_limits_warning(),),
+        place(sheet, label),
     )
 
 
@@ -62,21 +66,21 @@ def password_problem() -> InvalidSubmission:
     )
 
 
-def _rows(lines: bytes, width: int) -> Iterator[TableRow]:
+def _rows(lines: bytes, header: Header) -> Iterator[TableRow]:
     for line in io.BytesIO(lines):
-        row = _parse_row(json.loads(line))
-        row.cells.extend([""] * (width - len(row.cells)))
-        yield row
+        yield fit(_parse_row(json.loads(line)), header)
 
 
 def _parse_row(reply: Any) -> TableRow:
-    number, cells, numeric = reply
-    return TableRow(int(number), list(map(str, cells)), numeric=frozenset(map(int, numeric)))
+    number, cells, numeric, rounded = reply
+    problems = tuple(rounded_problem(int(number), int(column)) for column in rounded)
+    return TableRow(int(number), list(map(str, cells)), problems, frozenset(map(int, numeric)))
 
 
 def _limits_warning() -> Problem:
     message = Message(
-        "a workbook of this format does not show hidden rows, errors and formulas without results"
+        "a workbook of this format does not show hidden rows, errors, formulas without results and the "
+        "formats of numbers"
     )
     return Problem(Code.LIMITED_READER, message, Message("save it as .xlsx to have them checked"))
 
@@ -150,8 +154,4 @@ class _Reader:
             raise self._limit_reached() from error
 
     def _limit_reached(self) -> InvalidSubmission:
-        return _problem(
-            Message("reading the workbook takes too much memory or time"),
-            Message("delete what is far away from the table, or save the table alone as .xlsx or CSV"),
-            Code.MANIFEST_TOO_LARGE,
-        )
+        return too_large()

@@ -12,14 +12,17 @@ import io
 import re
 import warnings
 import zipfile
+import zlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from xml.etree.ElementTree import iterparse
+from xml.etree.ElementTree import ParseError, iterparse
+from xml.parsers import expat
 
 from docsend.codes import Code
 from docsend.errors import DocsendError, InvalidSubmission
 from docsend.i18n import Message
-from docsend.manifest import sheet_facts, sheets, workbook_cells
+from docsend.manifest import number_formats, sheet_facts, sheets, workbook_cells
+from docsend.manifest.bounded_parts import MAX_ROW_NUMBER, MAX_TEXTS, BoundedPart, too_large
 from docsend.manifest.sheet_facts import HasDocumentType
 from docsend.manifest.sheets import Sheet
 from docsend.manifest.table import CellProblem, Table, TableRow
@@ -28,6 +31,7 @@ from docsend.model.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+    from docsend.manifest.number_formats import NumberFormat
     from docsend.manifest.sheet_facts import SheetFacts
 
 _STRICT = "http://purl.oclc.org/ooxml/"  # the namespaces of the variant Strict Open XML
@@ -35,8 +39,12 @@ _ROW = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}row"
 _HYPERLINK = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink"
 _COMPUTE_ALL = re.compile(rb"""\bfullCalcOnLoad\s*=\s*["'](?:1|true)["']""")
 _DAMAGED_SHEET = Message("one of its sheets is damaged")
+_NOT_XML = (ParseError, expat.ExpatError, zlib.error, zipfile.BadZipFile, EOFError)
 # Something in a folder, or with an extension.
 _LOOKS_LIKE_PATH = re.compile(r".*(?:[/\\]|\.[A-Za-z]\w{1,4}\s*$)", re.DOTALL)
+
+
+_NO_FACTS = sheet_facts.SheetFacts([], {}, {}, {})
 
 
 class CannotRead(Exception):
@@ -70,8 +78,9 @@ def open_table(content: bytes, label: Message, wanted: str | None) -> Table:
     hidden = sum(row > header.row for row in facts.hidden)
     return Table(
         Message('{name}, sheet "{sheet}": {format}', name=label, sheet=sheet.name, format="Excel"),
-        lambda: workbook.rows(sheet, facts, header.width),
+        lambda: workbook.rows(sheet, facts, header),
         (_hidden_rows_warning(hidden),) if hidden else (),
+        sheets.place(sheet, label),
     )
 
 
@@ -111,11 +120,17 @@ def _root_name(archive: zipfile.ZipFile, name: str) -> str:
 
 @contextlib.contextmanager
 def _reporting(reason: Message) -> Iterator[None]:
-    """Turn any error of openpyxl into CannotRead: it has no exception class of its own for damaged files."""
+    """Turn any error of openpyxl into CannotRead: it has no exception class of its own for damaged files.
+
+    Raise InvalidSubmission for a part that is not XML or cannot be unpacked.
+    """
     try:
         yield
     except (DocsendError, HasDocumentType):
         raise
+    except _NOT_XML as error:
+        # What another library would make of the beginning looks like a whole table.
+        raise _damaged(reason) from error
     except Exception as error:
         raise CannotRead(reason) from error
 
@@ -147,12 +162,11 @@ class _Workbook:
             self._distrusts_zeros = _computes_all(reader)
             self.places = list(_find_places(reader))
         with _reporting(Message("its texts are damaged")):
-            reader.read_strings()
+            self._strings = _read_texts(reader)
         with _reporting(Message("its styles are damaged")):
             apply_stylesheet(reader.archive, reader.wb)
         self._book = reader.wb
-        self._strings = reader.shared_strings
-        self._zero_formats: dict[int, str | None] = {}
+        self._formats: dict[int, NumberFormat] = {}
         self._numeric: dict[frozenset[int], frozenset[int]] = {}
 
     def find_header(self, sheet: Sheet) -> sheets.Header:
@@ -164,11 +178,11 @@ class _Workbook:
         """Return what a sheet says besides values."""
         with self._archive() as archive, archive.open(self._member(sheet)) as source:
             return sheet_facts.find_facts(
-                source, self._link_targets(sheet), distrusts_zeros=self._distrusts_zeros
+                BoundedPart(source, b"row"), self._link_targets(sheet), distrusts_zeros=self._distrusts_zeros
             )
 
-    def rows(self, sheet: Sheet, facts: SheetFacts, width: int) -> Iterator[TableRow]:
-        """Yield the stored rows of a sheet, with at least `width` cells each.
+    def rows(self, sheet: Sheet, facts: SheetFacts, header: sheets.Header) -> Iterator[TableRow]:
+        """Yield the stored rows of a sheet up to the last one with a value, with the cells that are read.
 
         Raise InvalidSubmission at a row that cannot be read.
         """
@@ -177,8 +191,7 @@ class _Workbook:
             with _reporting(_DAMAGED_SHEET):
                 for row in self._rows(sheet, facts):
                     number = row.number
-                    row.cells.extend([""] * (width - len(row.cells)))
-                    yield row
+                    yield sheets.fit(row, header)
         except CannotRead as error:
             message = Message("cannot read the workbook beyond row {row}", row=number)
             hint = Message("save it again, or save it as CSV")
@@ -189,7 +202,10 @@ class _Workbook:
         from openpyxl.worksheet._reader import WorkSheetParser  # type: ignore[import-untyped]
 
         _silence_openpyxl()
-        with self._archive() as archive, archive.open(self._member(sheet)) as source:
+        is_taken = bytearray(MAX_ROW_NUMBER + 1)
+        rest = facts.stored_rows
+        with self._archive() as archive, archive.open(self._member(sheet)) as member:
+            source = BoundedPart(member, b"row")
             parser = WorkSheetParser(
                 source,
                 self._strings,
@@ -203,7 +219,13 @@ class _Workbook:
                     number, cells = parser.parse_row(element)
                     element.clear()
                     parser.row_dimensions.clear()
+                    if not 0 < number <= MAX_ROW_NUMBER or is_taken[number]:
+                        raise _impossible_row(number)
+                    is_taken[number] = True
                     yield self._table_row(number, cells, facts)
+                    rest -= 1
+                    if not rest:
+                        return
 
     def _table_row(self, number: int, stored: list[dict[str, Any]], facts: SheetFacts) -> TableRow:
         cells: list[str] = []
@@ -219,10 +241,15 @@ class _Workbook:
                 problems.append(_error_problem(number, column, text))
             elif cell["data_type"] == "n":
                 numeric.append(column)
-                if pattern := self._zero_format(cell["style_id"]):
-                    text = workbook_cells.apply_zero_format(text, pattern)
+                style = cell["style_id"]
+                format_ = self._formats.get(style) or self._format(style)
+                if not format_.is_plain:
+                    shown = format_.apply(text)
+                    if shown is None:
+                        problems.append(_format_problem(number, column))
+                    text = shown or text
                 if workbook_cells.is_rounded(value):
-                    problems.append(_rounded_problem(number, column))
+                    problems.append(workbook_cells.rounded_problem(number, column))
             if column >= len(cells):
                 cells.extend([""] * (column - len(cells)))
                 cells.append(text)
@@ -239,13 +266,12 @@ class _Workbook:
         links = facts.links.get(number)
         return row._replace(links=_useful_links(links, cells)) if links else row
 
-    def _zero_format(self, style: int) -> str | None:
-        if style not in self._zero_formats:
-            from openpyxl.cell.read_only import ReadOnlyCell  # type: ignore[import-untyped]
+    def _format(self, style: int) -> NumberFormat:
+        from openpyxl.cell.read_only import ReadOnlyCell  # type: ignore[import-untyped]
 
-            cell = ReadOnlyCell(SimpleNamespace(parent=self._book), 1, 1, None, style_id=style)
-            self._zero_formats[style] = workbook_cells.zero_format(cell.number_format)
-        return self._zero_formats[style]
+        cell = ReadOnlyCell(SimpleNamespace(parent=self._book), 1, 1, None, style_id=style)
+        format_ = self._formats[style] = number_formats.parse(cell.number_format)
+        return format_
 
     def _member(self, sheet: Sheet) -> str:
         return next(place.member for place in self.places if place.sheet is sheet)
@@ -272,7 +298,6 @@ class _Workbook:
 
 
 _NO_TEXTS: Mapping[int, str] = {}
-_NO_FACTS = sheet_facts.SheetFacts([], {}, {}, {})
 
 
 def _silence_openpyxl() -> None:
@@ -285,6 +310,33 @@ def _find_places(reader: Any) -> Iterator[_Place]:
     for sheet, relationship in reader.parser.find_sheets():
         if relationship.Type.endswith("/worksheet") and relationship.target in reader.valid_files:
             yield _Place(Sheet(sheet.name, sheet.state == "visible"), relationship.target)
+
+
+class _Texts(list[str]):
+    """The texts that cells refer to by their index. No index counts from the end."""
+
+    def __getitem__(self, index: Any) -> Any:
+        if index < 0:
+            raise _damaged(_DAMAGED_SHEET)
+        return list.__getitem__(self, index)
+
+
+def _read_texts(reader: Any) -> _Texts:
+    """Return the texts that cells share. Raise InvalidSubmission if there are more than in any table."""
+    from openpyxl.reader.strings import read_string_table  # type: ignore[import-untyped]
+    from openpyxl.xml.constants import SHARED_STRINGS  # type: ignore[import-untyped]
+
+    part = reader.package.find(SHARED_STRINGS)
+    if part is None:
+        return _Texts()
+    with reader.archive.open(part.PartName[1:]) as source:
+        count = 0
+        while chunk := source.read(2**16):
+            count += chunk.count(b"<si")
+            if count > MAX_TEXTS:
+                raise too_large()
+    with reader.archive.open(part.PartName[1:]) as source:
+        return _Texts(read_string_table(BoundedPart(source, b"si")))
 
 
 def _computes_all(reader: Any) -> bool:
@@ -303,21 +355,23 @@ def _useful_links(links: Mapping[int, str], cells: list[str]) -> Mapping[int, st
 # -- problems ----------------------------------------------------------------------------------------------
 
 
-def _cell_name(row: int, column: int) -> str:
-    """Return the name of a cell as a spreadsheet shows it, such as B7."""
-    letters = ""
-    number = column + 1
-    while number:
-        number, rest = divmod(number - 1, 26)
-        letters = chr(65 + rest) + letters
-    return f"{letters}{row}"
+def _damaged(reason: Message) -> InvalidSubmission:
+    message = Message("cannot read the workbook: {reason}", reason=reason)
+    problem = Problem(Code.MANIFEST_MALFORMED, message, Message("save it again, or save it as CSV"))
+    return InvalidSubmission.from_manifest_problems([problem])
+
+
+def _impossible_row(number: int) -> InvalidSubmission:
+    message = Message("the workbook has a row number that occurs twice or is impossible: {row}", row=number)
+    hint = Message("open it in a spreadsheet program and save it again")
+    return InvalidSubmission.from_manifest_problems([Problem(Code.MANIFEST_MALFORMED, message, hint)])
 
 
 def _error_problem(row: int, column: int, error: str) -> CellProblem:
     return CellProblem(
         column,
         Code.ROW_MALFORMED,
-        Message("{cell} contains the error {error}", cell=_cell_name(row, column), error=error),
+        Message("{cell} contains the error {error}", cell=workbook_cells.cell_name(row, column), error=error),
         Message("correct the formula"),
     )
 
@@ -326,18 +380,15 @@ def _formula_problem(row: int, column: int) -> CellProblem:
     return CellProblem(
         column,
         Code.ROW_MALFORMED,
-        Message("{cell} contains a formula without its result", cell=_cell_name(row, column)),
+        Message("{cell} contains a formula without its result", cell=workbook_cells.cell_name(row, column)),
         Message("open the workbook in Excel or LibreOffice and save it"),
     )
 
 
-def _rounded_problem(row: int, column: int) -> CellProblem:
-    return CellProblem(
-        column,
-        Code.NUMBER_ROUNDED,
-        Message(
-            "{cell} contains a number of which the spreadsheet keeps only 15 digits",
-            cell=_cell_name(row, column),
-        ),
-        Message("format the column as text and enter the number again"),
+def _format_problem(row: int, column: int) -> CellProblem:
+    message = Message(
+        "{cell} shows its number in a format of which docsend reads the digits alone",
+        cell=workbook_cells.cell_name(row, column),
     )
+    hint = Message("format the column as text and enter what the cell should show")
+    return CellProblem(column, Code.ZEROS_MISSING, message, hint)

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
-from docsend.manifest import encodings, json_lines, report_cells, text_tables, workbooks
+from docsend.manifest import encodings, json_lines, text_tables, workbooks
 from docsend.manifest.columns import (
+    BATCH_ROWS,
     COLUMNS,
-    RECEIVED_STATUSES,
+    HELD_STATUSES,
+    MOST_COLUMNS,
     has_exact_cells,
 )
 from docsend.manifest.paths import ManifestFolder
@@ -60,7 +62,7 @@ class Row(NamedTuple):
 
     `cells` includes the values of command line options for columns that the row leaves empty. `documents`
     contains the paths or patterns as written. `submission` contains no documents, because they have not been
-    read. If the manifest is a report that lists the row as received, `reported_key` is the key given there.
+    read. If the manifest is a report, `reported_key` is the key given there (see `HELD_STATUSES`).
     """
 
     number: int
@@ -242,6 +244,7 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
             "{table}; the column names are in row {row}", table=description, row=header.row.number
         )
     repeated: list[int] = []
+    is_wide = header.width > MOST_COLUMNS
 
     def lines() -> Iterator[TableRow]:
         repeated.clear()
@@ -254,20 +257,29 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
                 continue
             check_row_count(count)
             count += 1
-            yield line
+            yield header.narrowed(line) if is_wide else line
 
     converted = _converted_columns(lines(), header.columns)
     row = functools.partial(
         _table_row,
         columns=header.columns,
         width=header.width,
-        read_cell=report_cells.unescape if has_exact_cells(header.columns) else clean_cell,
+        read_cell=_cell_reader(header.columns),
         defaults=defaults,
         converted=converted,
     )
     names = tuple(name for name in header.columns if name)
     warnings = (*table.warnings, *header.warnings)
     return Manifest(folder, description, names, defaults, lines, row, warnings, repeated)
+
+
+def _cell_reader(columns: Sequence[str]) -> Callable[[str], str]:
+    """Return the function that reads the cells of a table with these columns."""
+    if not has_exact_cells(columns):
+        return clean_cell
+    from docsend.manifest import report_cells  # takes 2 ms
+
+    return report_cells.unescape if BATCH_ROWS in columns else report_cells.unescape_earlier
 
 
 def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> frozenset[str]:
@@ -290,7 +302,7 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
                 values[name].append(value)
         if not values:  # Each column still has a number with its zeros. Do not read the table twice.
             return frozenset()
-    return frozenset(name for name in values if lack_digits(values[name], EXPECTED_DIGITS[name]))
+    return frozenset(name for name in values if lack_digits(name, values[name]))
 
 
 def _table_row(
@@ -307,17 +319,35 @@ def _table_row(
     problems = _cell_count_problems(number, cells, columns, most) if len(cells) != len(columns) else []
     if line.problems:
         problems += [
-            Problem(each.code, each.message, each.hint, field=columns[each.column], row=number)
+            Problem(
+                each.code,
+                each.message,
+                each.hint,
+                field=None if each.column is None else columns[each.column],
+                row=number,
+            )
             for each in line.problems
-            if each.column < len(columns) and columns[each.column]
+            if each.column is None or (each.column < len(columns) and columns[each.column])
         ]
     cells_by_column = dict(zip(columns, map(read_cell, cells), strict=False))
     for column, target in line.links.items():
         if column < len(columns) and columns[column] == "documents":
+            if not target:
+                problems.append(_computed_link(number))
             cells_by_column["documents"] = target
     if line.numeric is not None:
         converted = {columns[column] for column in line.numeric if column < len(columns)}
     return _create_row(number, cells_by_column, defaults, problems, converted)
+
+
+def _computed_link(row: int) -> Problem:
+    return Problem(
+        Code.ROW_MALFORMED,
+        Message("the link is computed by a formula, whose result no workbook stores"),
+        Message("write the path of the document into the cell"),
+        field="documents",
+        row=row,
+    )
 
 
 def _cell_count_problems(
@@ -366,7 +396,7 @@ def _create_row(
     text = "".join(cells.values())
     if not text.isprintable():
         problems += non_text_problems(number, cells)
-    if "#" in text or "Err" in text:
+    if "#" in text or "Err" in text or "=" in text:
         problems += error_problems(number, cells, [problem.field for problem in problems])
     repaired = cells.copy()
     if '"' in text or "'" in text or not text.isascii():
@@ -390,8 +420,8 @@ def _create_row(
         cells["sender"] = sender
         submission = defaults.senders.apply(sender, submission)
     documents = split_documents(repaired.get("documents", ""))
-    is_received = cells_by_column.get("status") in RECEIVED_STATUSES
-    reported_key = cells_by_column.get("key") if is_received else None
+    is_held = cells_by_column.get("status") in HELD_STATUSES
+    reported_key = cells_by_column.get("key") if is_held else None
     return Row(number, cells, submission, documents, tuple(problems), reported_key or None)
 
 

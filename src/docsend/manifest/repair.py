@@ -26,6 +26,13 @@ _ERROR_VALUE = re.compile(
     r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|FIELD!|BLOCKED!|CONNECT!|UNKNOWN!|BUSY!"
     r"|GETTING_DATA|VALEUR!|NOM\?|NOMBRE!|NUL!|PROPAGATION!|CALCUL!)|Err ?:[0-9]{3}|#{3,}"
 )
+# A formula that is a text, `="000000018"`; and anything else that is a formula, not text after a sign `=`.
+_TEXT_FORMULA = re.compile(r'=[ \u00a0]*"((?:[^"]|"")*)"')
+_FORMULA = re.compile(
+    r"""=\s*(?:["'\u201c-\u201f\u2018-\u201b\xab].*["'\u201c-\u201f\u2018-\u201b\xbb]|[A-Za-z_.]+\(.*\))\s*""",
+    re.DOTALL,
+)
+_LETTER = re.compile(r"(?![eE][+-]?[0-9])[^\W\d_]")
 # The decimals of a whole number, such as the `.0` with which programs write an id number as a float.
 _DECIMAL_ZEROS = re.compile(r"^([0-9]+)[.,]0+$")
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
@@ -53,8 +60,8 @@ def clean_cell(cell: str) -> str:
     if cell.isalnum():  # Most cells are, so that this saves time.
         return cell
     text = cell.strip().strip("\u200e\u200f\ufeff\u00a0")
-    if text[:2] == '="' and text[-1:] == '"' and len(text) > 2:
-        return text[2:-1]
+    if text[:1] == "=" and (formula := _TEXT_FORMULA.fullmatch(text)):
+        return formula[1].replace('""', '"')
     return text[1:] if text[:1] == "'" and text[1:2] in "=+-@\t\r0123456789" and text[1:2] else text
 
 
@@ -66,8 +73,14 @@ def without_quotes(text: str) -> str:
     return text
 
 
-def lack_digits(values: Sequence[str], digits: int) -> bool:
-    """Return whether most numbers of a column lack digits. None of them begins with 0."""
+def lack_digits(name: str, values: Sequence[str]) -> bool:
+    """Return whether most numbers of a column lack digits. None of them begins with 0.
+
+    A single id number says nothing: somebody may have left out any digit. A mobile number lacks the first.
+    """
+    digits = EXPECTED_DIGITS[name]
+    if name == "id" and len(values) == 1:
+        return bool(_DECIMAL_ZEROS.match(values[0]))
     numbers = [_DECIMAL_ZEROS.sub(r"\1", value) for value in values]
     lacking = sum(number.isdecimal() and len(number) < digits for number in numbers)
     return 2 * lacking > len(values)
@@ -80,6 +93,8 @@ def repair_number(name: str, value: str, row: int, problems: list[Problem], *, i
     keeps its zeros, so a digit is missing that nobody knows. If zeros are restored, a warning is added to
     `problems`. If the number was rounded, an error is added and "" is returned.
     """
+    if is_number and _LETTER.search(value) and not value.startswith("-"):
+        value = "".join(filter(str.isdecimal, value))  # the format of a cell added the rest
     value = value.removesuffix("'")  # the second of two apostrophes, of which `clean_cell` removes the first
     if value.isdecimal() and len(value) == EXPECTED_DIGITS.get(name, len(value)) and name != "booklet":
         return value
@@ -123,13 +138,24 @@ def non_text_problems(row: int, cells: Mapping[str, str]) -> list[Problem]:
 
 
 def error_problems(row: int, cells: Mapping[str, str], reported: Collection[str | None]) -> list[Problem]:
-    """Return a problem for each cell whose text is an error of a spreadsheet, such as `#N/A`.
+    """Return a problem for each cell whose text is an error of a spreadsheet, such as `#N/A`, or a formula.
 
     A spreadsheet writes them into CSV like any other text. `reported` contains the columns that already have
     a problem.
     """
     hint = Message("correct the formula")
-    return [
+    problems = [
+        Problem(
+            Code.ROW_MALFORMED,
+            Message("{name} contains a formula that docsend does not compute", name=name),
+            Message("write its result instead"),
+            field=name,
+            row=row,
+        )
+        for name, value in cells.items()
+        if value[:1] == "=" and name not in reported and _FORMULA.fullmatch(value)
+    ]
+    return problems + [
         Problem(
             Code.ROW_MALFORMED,
             Message("{cell} contains the error {error}", cell=name, error=value),

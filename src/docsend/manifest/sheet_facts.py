@@ -12,19 +12,27 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 from xml.parsers import expat
 
+from docsend.manifest.bounded_parts import MAX_FILLED_ROWS, MAX_ROW_NUMBER, too_large
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from docsend.manifest.bounded_parts import BoundedPart
+
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _REFERENCE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships id"
-_ROW, _CELL, _FORMULA, _VALUE, _TEXT, _LINK = (
-    f"{_MAIN} {name}" for name in ("row", "c", "f", "v", "t", "hyperlink")
+_ROW, _CELL, _FORMULA, _VALUE, _TEXT, _LINK, _SHEET_FORMAT = (
+    f"{_MAIN} {name}" for name in ("row", "c", "f", "v", "t", "hyperlink", "sheetFormatPr")
 )
+_VALUE_OR_TEXT = (_VALUE, _TEXT)
 _CHUNK_BYTES = 2**16
 _MAX_LINKED_CELLS = 200_000  # of all ranges that share a link
 _RANGE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})(?::\$?([A-Z]{1,3})\$?([0-9]{1,7}))?$")
 _QUOTED = r'"((?:[^"]|"")*)"'
-_HYPERLINK = re.compile(rf"\s*HYPERLINK\(\s*{_QUOTED}(?:\s*[,;]\s*{_QUOTED})?(\s*\)\s*$)?", re.IGNORECASE)
+_HYPERLINK = re.compile(
+    rf"\s*HYPERLINK\(\s*{_QUOTED}\s*(?:(?=\))|[,;]\s*(?:{_QUOTED}\s*(?=\)))?)(\)\s*$)?", re.IGNORECASE
+)
+_ANY_HYPERLINK = re.compile(r"\bHYPERLINK\(", re.IGNORECASE)
 _TEXT_ONLY = re.compile(rf"\s*{_QUOTED}\s*$")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # not the letter of a drive
 
@@ -35,13 +43,15 @@ class SheetFacts(NamedTuple):
     `hidden` contains the hidden rows that have data, in order. `unresolved` maps a row to the columns with a
     formula whose result is neither stored nor obvious. `texts` contains the obvious ones: of formulas that
     are a text, such as `="000000018"`, or a link. `links` maps a row and a column to the target of a link,
-    which is a path or an address.
+    which is a path or an address, or "" if it is computed. `stored_rows` is the number of stored rows up to
+    the last one with a value or a formula.
     """
 
     hidden: list[int]
     unresolved: Mapping[int, frozenset[int]]
     texts: Mapping[int, Mapping[int, str]]
     links: Mapping[int, Mapping[int, str]]
+    stored_rows: int = MAX_ROW_NUMBER
 
 
 class HasDocumentType(Exception):
@@ -64,14 +74,15 @@ def root_name(source: IO[bytes]) -> str:
     return found[0] if found else ""
 
 
-def find_facts(source: IO[bytes], targets: Mapping[str, str], *, distrusts_zeros: bool) -> SheetFacts:
+def find_facts(source: BoundedPart, targets: Mapping[str, str], *, distrusts_zeros: bool) -> SheetFacts:
     """Return the facts of a sheet.
 
     `source` is the sheet's XML, and `targets` maps the ids of its external relationships to their targets.
     `distrusts_zeros` means that the results are not to be trusted: libraries that compute nothing store zero
     for every formula and ask the next program to compute all of them.
 
-    Raise HasDocumentType for a document type, and expat.ExpatError for XML that is not well-formed.
+    Raise HasDocumentType for a document type, expat.ExpatError for XML that is not well-formed, and
+    InvalidSubmission for more rows than any table has.
     """
     pass_ = _Pass(targets, distrusts_zeros=distrusts_zeros)
     while chunk := source.read(_CHUNK_BYTES):
@@ -82,6 +93,7 @@ def find_facts(source: IO[bytes], targets: Mapping[str, str], *, distrusts_zeros
         {row: frozenset(columns) for row, columns in pass_.unresolved.items()},
         pass_.texts,
         pass_.links,
+        pass_.stored_rows,
     )
 
 
@@ -128,8 +140,9 @@ class _Pass:
         self._linked_cells = 0
         self._targets = targets
         self._distrusts_zeros = distrusts_zeros
+        self.stored_rows = self._rows = self._filled_rows = 0
         self._row = 0
-        self._is_hidden = False
+        self._is_hidden = self._hides_rows = False
         # The last reference in the row, and how many cells without one follow it.
         self._reference, self._cells_after = "", 0
         self._type = "n"
@@ -144,11 +157,18 @@ class _Pass:
             else:
                 self._cells_after += 1
             self._type = attributes.get("t", "n")
+        elif name in _VALUE_OR_TEXT:
+            if self.stored_rows != self._rows:
+                self._count_filled_row()
         elif name == _ROW:
             self._start_row(attributes)
         elif name == _FORMULA:
             self._formula = ""
             self._look_inside()
+            if self.stored_rows != self._rows:
+                self._count_filled_row()
+        elif name == _SHEET_FORMAT:
+            self._hides_rows = attributes.get("zeroHeight") in ("1", "true")
         elif name == _LINK:
             self._add_links(attributes)
         self._text.clear()
@@ -157,9 +177,23 @@ class _Pass:
         reference = attributes.get("r")
         self._row = int(float(reference)) if reference else self._row + 1
         self._reference, self._cells_after = "", 0
-        self._is_hidden = attributes.get("hidden") in ("1", "true") or attributes.get("ht") == "0"
+        self._rows += 1
+        if self._rows > MAX_ROW_NUMBER:
+            raise too_large()
+        if height := attributes.get("ht"):
+            self._is_hidden = not height.strip("0.")
+        else:
+            self._is_hidden = self._hides_rows and "hidden" not in attributes
+        if attributes.get("hidden") in ("1", "true"):
+            self._is_hidden = True
         if self._is_hidden:
             self._look_inside()
+
+    def _count_filled_row(self) -> None:
+        self.stored_rows = self._rows
+        self._filled_rows += 1
+        if self._filled_rows > MAX_FILLED_ROWS:
+            raise too_large()
 
     def _look_inside(self) -> None:
         self.parser.CharacterDataHandler = self._text.append
@@ -189,6 +223,8 @@ class _Pass:
             self._add_obvious_result(link)
         if link:
             self._add_link(self._row, self._column(), link[1].replace('""', '"'))
+        elif _ANY_HYPERLINK.search(self._formula):
+            self.links[self._row][self._column()] = ""
 
     def _add_obvious_result(self, link: re.Match[str] | None) -> None:
         """Add the text that the formula is, or that its link shows. Any other result is unresolved."""

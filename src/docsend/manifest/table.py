@@ -20,9 +20,12 @@ MAX_ROWS = 100_000
 
 
 class CellProblem(NamedTuple):
-    """A problem of one cell, whose column is counted from 0. The header gives the column its name."""
+    """A problem of one cell, whose column is counted from 0. The header gives the column its name.
 
-    column: int
+    The column is None for a cell outside the table.
+    """
+
+    column: int | None
     code: Code
     message: Message
     hint: Message | None = None
@@ -36,7 +39,8 @@ class TableRow(NamedTuple):
 
     `numeric` contains the columns, counted from 0, whose cells are numbers in a workbook; a spreadsheet may
     have removed zeros from these, and from no others. It is None where this is not known, as in CSV. `links`
-    maps a column to the path of the file that its cell links to, if the cell shows something else.
+    maps a column to the path of the file that its cell links to, if the cell shows something else; it is ""
+    if the link is computed.
     """
 
     number: int
@@ -54,13 +58,14 @@ class TableRow(NamedTuple):
 class Table(NamedTuple):
     """A table that can be read repeatedly, its description for people, and warnings about it as a whole.
 
-    `rows` yields the rows, including empty ones. It raises InvalidSubmission if the table cannot be read to
-    its end.
+    `sheet` names the sheet of a workbook for messages. `rows` yields the rows, including empty ones. It
+    raises InvalidSubmission if the table cannot be read to its end.
     """
 
     description: Message
     rows: Callable[[], Iterator[TableRow]]
     warnings: tuple[Problem, ...] = ()
+    sheet: Message | None = None
 
 
 def check_row_count(count: int) -> None:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission
 from docsend.i18n import Message
-from docsend.manifest.columns import COLUMNS, HEADER_ROWS, column_name, header_rank
+from docsend.manifest.columns import (
+    COLUMNS,
+    ENDS_LIKE_DOCUMENT,
+    HEADER_ROWS,
+    column_name,
+    find_header_row,
+    recognized_columns,
+)
 from docsend.manifest.table import Table, TableRow
 from docsend.model.problem import Problem
 
@@ -33,6 +40,7 @@ _SEP_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*$", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _HEADER_LENGTH = 2**17  # characters in which these rows are
 _MAX_CELL_LENGTH = 2**20  # characters
+_MAX_CELLS = 2**14  # of a row, as in Excel
 csv.field_size_limit(_MAX_CELL_LENGTH)
 
 
@@ -43,6 +51,8 @@ class Layout(NamedTuple):
     header: list[str]
     known_columns: int
     separators_per_row: int  # without those between empty columns at the end
+    rows_above: int = 0  # without empty ones
+    has_blanks: bool = False  # behind each separator
 
 
 def open_table(text: str, encoding: str, label: Message) -> Table:
@@ -76,6 +86,11 @@ def read_csv(text: str, layout: Layout) -> Iterator[TableRow]:
             last_line = reader.line_num
             if last_line > line:
                 _refuse_swallowed_rows(TableRow(number, cells), line, layout)
+            if not 1 < len(cells) <= _MAX_CELLS:
+                if len(cells) > _MAX_CELLS:
+                    raise _too_many_cells(number, len(cells))
+                if layout.separators_per_row and not "".join(cells).strip(" \t,;|"):
+                    continue  # an empty row, perhaps with another separator
             if number == 1 and len(cells) <= 2 and _SEP_LINE.match(layout.separator.join(cells)):
                 continue
             yield TableRow(number, cells)
@@ -93,13 +108,19 @@ def detect_layout(text: str) -> Layout:
     """Return the separator that splits one of the first rows into the most known column names.
 
     If the first line is `sep=;` or similar, return the separator that it names. Excel allows such a line.
+    Raise InvalidSubmission if rows above the header are a table with another separator.
     """
     start = text[:_HEADER_LENGTH]
     first = next((line for line in io.StringIO(start) if line.strip(" \t\r\n,;|")), "")
     given = _SEP_LINE.match(first)
     candidates = [given[1]] if given and given[1] in SEPARATORS else SEPARATORS
     layouts = [_layout(start, separator) for separator in candidates]
-    return max(layouts, key=lambda layout: (layout.known_columns, len(layout.header)))
+    best = max(layouts, key=lambda layout: (layout.known_columns, len(layout.header)))
+    for other in layouts:
+        has_rows = other.known_columns > 1 and other.rows_above + 1 < best.rows_above
+        if has_rows and "documents" in recognized_columns(other.header):
+            raise _joined_tables(other.separator, best.separator)
+    return best
 
 
 def _layout(start: str, separator: str) -> Layout:
@@ -108,10 +129,29 @@ def _layout(start: str, separator: str) -> Layout:
     with contextlib.suppress(csv.Error):
         reader = csv.reader(io.StringIO(start, newline=""), delimiter=separator)
         rows += itertools.islice(filter(_is_filled, reader), HEADER_ROWS)
-    header = max(rows, key=header_rank, default=[])
-    _, known = header_rank(header)
+    above = find_header_row(rows)
+    header = rows[above] if rows else []
+    known = len(recognized_columns(header))
     last_filled = max((index for index, cell in enumerate(header) if cell.strip()), default=0)
-    return Layout(separator, header, known, last_filled)
+    spaced = sum(_has_blanks(row[1:]) for row in rows)
+    has_blanks = _has_blanks(header[1:]) or 2 * spaced > len(rows)
+    return Layout(separator, header, known, last_filled, above, has_blanks)
+
+
+def _has_blanks(cells: Sequence[str]) -> bool:
+    """Return whether all cells that contain something begin with a blank."""
+    filled = [cell for cell in cells if cell.strip()]
+    return bool(filled) and all(cell.startswith(" ") for cell in filled)
+
+
+def _joined_tables(above: str, below: str) -> InvalidSubmission:
+    message = Message(
+        "the table has column names separated by {above} and, further down, others separated by {below}",
+        above=SEPARATORS[above],
+        below=SEPARATORS[below],
+    )
+    hint = Message("save each table as a file of its own")
+    return InvalidSubmission.from_manifest_problems([Problem(Code.ROW_MALFORMED, message, hint)])
 
 
 def _is_filled(cells: Sequence[str]) -> bool:
@@ -119,11 +159,6 @@ def _is_filled(cells: Sequence[str]) -> bool:
 
 
 # -- stray quotation marks ---------------------------------------------------------------------------------
-
-# The end of a path, such as `payslips/1.pdf`, or of several: `a.pdf; *.tiff`.
-_DOCUMENT = re.compile(
-    r"(?:/\*|\.(?:pdf|jpe?g|tiff?|png|bmp|gif|heic|webp|docx?|xlsx?|rtf|zip))[\"'\s]*\Z", re.IGNORECASE
-)
 
 
 def _refuse_swallowed_rows(row: TableRow, line: int, layout: Layout) -> None:
@@ -138,6 +173,8 @@ def _refuse_swallowed_rows(row: TableRow, line: int, layout: Layout) -> None:
             lines = _LINE_BREAK.split(cell)
             last = line + len(lines) - 1
             column = _column(layout.header, index)
+            if layout.has_blanks or _has_blanks(row.cells[index + 1 :]):
+                lines = [each.replace(f"{layout.separator} ", layout.separator) for each in lines]
             if is_too_long or _contains_rows(lines, layout, may_list=column == "documents"):
                 raise _swallowed_rows(row.number, column, line, last)
             line = last
@@ -159,18 +196,29 @@ def _is_like_a_row(parts: Sequence[str], layout: Layout, *, may_list: bool) -> b
     """Return whether a line, whose parts are given, is like a row of the table.
 
     It is if it has as many separators as a row; if it has a document, about as many are enough. People write
-    a blank after commas and semicolons, programs do not.
+    a blank after commas and semicolons, programs seldom do.
     """
     separator, expected = layout.separator, layout.separators_per_row
     count = sum(part.count(separator) - part.count(separator + " ") for part in parts)
     if not expected or not count:
         return False
     cells = [cell for part in parts for cell in part.split(separator) if cell.strip()]
-    documents = sum(_DOCUMENT.search(cell) is not None for cell in cells)
+    documents = sum(map(_is_like_a_document, cells))
     is_list = documents == len(cells) and not any(part.startswith(separator) for part in parts)
     if may_list and separator == ";" and is_list:
         return False
+    if expected <= count < max(expected + 1, len(layout.header)):
+        return True
     return count >= (max(1, min(expected - 1, 3), expected // 2) if documents else max(expected, 4))
+
+
+# A pattern, or a path without an extension: with a slash and without blanks, but no date and no share.
+_PATTERN = re.compile(r"[^*]*\*|(?=.*[/\\?])(?=.*[^\W\d_])\S+\Z", re.DOTALL)
+
+
+def _is_like_a_document(cell: str) -> bool:
+    """Return whether a cell is like a path, a pattern, or a list of them."""
+    return bool(ENDS_LIKE_DOCUMENT.search(cell) or _PATTERN.match(cell.strip(" \t\"'")))
 
 
 def _column(header: Sequence[str], index: int) -> str:
@@ -194,6 +242,14 @@ def _swallowed_rows(row: int, column: str, first: int, last: int) -> InvalidSubm
         last=last,
     )
     problem = Problem(Code.ROW_MALFORMED, message, hint, row=row)
+    return InvalidSubmission.from_manifest_problems([problem])
+
+
+def _too_many_cells(row: int, count: int) -> InvalidSubmission:
+    message = Message(
+        "the row has {count:,} cells, more than any table ({limit:,})", count=count, limit=_MAX_CELLS
+    )
+    problem = Problem(Code.ROW_MALFORMED, message, Message("delete the separators at its end"), row=row)
     return InvalidSubmission.from_manifest_problems([problem])
 
 
@@ -248,7 +304,7 @@ def _is_list_of_files(text: str) -> bool:
     """Return whether each of the first lines is the name of a file, and most of them contain no separator."""
     lines = [line.strip() for line in text[:_HEADER_LENGTH].splitlines() if line.strip()][:HEADER_ROWS]
     plain = [line for line in lines if not any(separator in line for separator in SEPARATORS)]
-    return len(plain) > len(lines) / 2 and all(_DOCUMENT.search(line) for line in lines)
+    return len(plain) > len(lines) / 2 and all(ENDS_LIKE_DOCUMENT.search(line) for line in lines)
 
 
 def _list_of_files(label: Message) -> InvalidSubmission:

@@ -7,10 +7,12 @@ import re
 from decimal import Decimal
 from typing import TypeGuard
 
+from docsend.codes import Code
+from docsend.i18n import Message
+from docsend.manifest.table import CellProblem
+
 # A spreadsheet keeps this many digits of a number and replaces the others by zeros.
 _KEPT_DIGITS = 15
-# `000000000`, perhaps behind a language in brackets and before the formats of negative numbers and of text.
-_ZERO_FORMAT = re.compile(r'(?:\[[^\]]*\])*((?:0|\\?-|"-")*0)(?:;.*)?$')
 # Excel stores control characters, such as the carriage return of a line break, in this form.
 _ESCAPED = re.compile("_x00(0[9AD])_")
 
@@ -32,29 +34,15 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def is_rounded(value: object) -> bool:
-    """Return whether a value is a number with more digits than a spreadsheet keeps."""
+    """Return whether a value is a number with more digits than a spreadsheet keeps.
+
+    A program may have stored a whole number with all its digits.
+    """
     if not is_number(value) or abs(value) < 10**_KEPT_DIGITS:
         return False
+    if isinstance(value, float):
+        return True
     return len(_number_to_text(value).lstrip("-").rstrip("0")) <= _KEPT_DIGITS
-
-
-def zero_format(number_format: str) -> str | None:
-    """Return a format's zeros and hyphens if it has nothing else, as in `000000000` or `000-0000000`.
-
-    Return None for all other formats, and for a single zero, which changes nothing.
-    """
-    match = _ZERO_FORMAT.match(number_format)
-    pattern = match[1].replace("\\", "").replace('"', "") if match else "0"
-    return pattern if len(pattern) > 1 else None
-
-
-def apply_zero_format(text: str, pattern: str) -> str:
-    """Return a number with the leading zeros and the hyphens that its format shows."""
-    if not text.isdecimal():
-        return text
-    digits = list(text.zfill(pattern.count("0")))
-    shown = [digits.pop() if place == "0" else place for place in reversed(pattern)]
-    return "".join([*digits, *reversed(shown)])
 
 
 def _number_to_text(value: float) -> str:
@@ -77,3 +65,26 @@ def _time_to_text(value: dt.date | dt.time | dt.timedelta) -> str:
         minutes, seconds = divmod(round(value.total_seconds()), 60)
         return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return value.isoformat()
+
+
+def cell_name(row: int, column: int) -> str:
+    """Return the name of a cell as a spreadsheet shows it, such as B7."""
+    letters = ""
+    number = column + 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return f"{letters}{row}"
+
+
+def rounded_problem(row: int, column: int) -> CellProblem:
+    """Return the problem for a cell with a number that a spreadsheet rounded."""
+    return CellProblem(
+        column,
+        Code.NUMBER_ROUNDED,
+        Message(
+            "{cell} contains a number of which the spreadsheet keeps only 15 digits",
+            cell=cell_name(row, column),
+        ),
+        Message("format the column as text and enter the number again"),
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +32,8 @@ _MAX_MEMBER_BYTES = 256 * 2**20
 _MAX_RATIO = 200
 _RATIO_COUNTS_FROM_BYTES = 16 * 2**20
 _MAX_MEMBERS = 10_000
+_BREAK = re.compile(rb"<text:(?:tab|line-break)\s*/?>")
+_SHEET = re.compile(r"xl/worksheets/[^/]+\.xml$|content\.xml$", re.IGNORECASE)
 
 
 class _Format(NamedTuple):
@@ -72,8 +75,12 @@ def open_table(content: bytes, label: Message, sheet: str | None = None) -> Tabl
             reason = error.reason
     if not limited_workbooks.is_installed():
         raise _not_installed(format_) if reason is None else _cannot_read(reason)
+    if format_ in (_XLSX, _STRICT, _ODS):
+        _refuse_damaged_xml(content)
     try:
-        return limited_workbooks.open_table(content, label, sheet, format_.name)
+        table = limited_workbooks.open_table(content, label, sheet, format_.name)
+        lost = (_lost_breaks(),) if format_ is _ODS and _has_breaks(content) else ()
+        return table._replace(warnings=(*table.warnings, *lost))
     except InvalidSubmission as error:
         if reason is None or any(problem.code != Code.MANIFEST_MALFORMED for problem in error.problems):
             raise
@@ -121,6 +128,28 @@ def _identify_zip(content: bytes, label: Message) -> _Format:
     raise _not_a_workbook(label)
 
 
+def _refuse_damaged_xml(content: bytes) -> None:
+    """Raise InvalidSubmission if a sheet is not well-formed, of which python-calamine reads the beginning."""
+    from xml.parsers import expat
+
+    with _reporting_damage(), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if _SHEET.match(name):
+                with archive.open(name) as member:
+                    expat.ParserCreate().ParseFile(member)
+
+
+def _has_breaks(content: bytes) -> bool:
+    """Return whether text in an OpenDocument has tabs or line breaks that python-calamine leaves out."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open("content.xml") as member:
+        rest = b""
+        while chunk := member.read(2**20):
+            if _BREAK.search(rest + chunk):
+                return True
+            rest = chunk[-32:]
+    return False
+
+
 @contextlib.contextmanager
 def _reporting_damage() -> Iterator[None]:
     """Turn any error of zipfile into InvalidSubmission: it has no class of its own for damaged archives."""
@@ -155,6 +184,11 @@ def _beginning(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 # -- errors ------------------------------------------------------------------------------------------------
+
+
+def _lost_breaks() -> Problem:
+    message = Message("tabs and line breaks within the paragraphs of a cell are lost in this format")
+    return Problem(Code.LIMITED_READER, message, Message("save it as .xlsx to have them read"))
 
 
 def _not_installed(format_: _Format) -> UsageError:

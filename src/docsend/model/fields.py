@@ -105,7 +105,10 @@ class SubmissionFields:
         "Type of the documents, such as payslips.",
         Message("document type"),
         completion="type",
-        aliases=("document_type", "type_de_document", "סוג", "סוג_מסמך"),
+        aliases=(
+            *("document_type", "doc_type", "type_of_document", "type_de_document", "type_du_document"),
+            *("סוג", "סוג_מסמך", "סוג_המסמך"),
+        ),
     )
     id: str | None = _field(
         "NUMBER",
@@ -116,8 +119,9 @@ class SubmissionFields:
         display="masked",
         is_number=True,
         aliases=(
-            *("id_number", "numero_d'identite", "identite", "teudat_zehut"),
-            *("ת.ז", "תז", 'ת"ז', "תעודת_זהות", "מספר_זהות", "מספר_ת.ז"),
+            *("id_number", "identity", "identity_card", "national_id", "t.z", "tz", "teudat_zehut"),
+            *("numero_d'identite", "identite", "carte_d'identite"),
+            *("ת.ז", "תז", 'ת"ז', "זהות", "תעודת_זהות", "מספר_זהות", "מספר_ת.ז"),
         ),
     )
     employer_file: str | None = _field(
@@ -129,6 +133,7 @@ class SubmissionFields:
         is_number=True,
         aliases=(
             *("employer_file_number", "deduction_file", "dossier_employeur", "dossier_de_deductions"),
+            "dossier_de_l'employeur",
             *("תיק_ניכויים", "תיק_מעסיק", "מספר_תיק"),
         ),
     )
@@ -158,7 +163,7 @@ class SubmissionFields:
         is_number=True,
         aliases=(
             *("mobile_number", "mobile_phone", "portable", "telephone_portable"),
-            *("נייד", "טלפון_נייד", "מספר_נייד"),
+            *("נייד", "טלפון_נייד", "מספר_נייד", "סלולרי", "טלפון_סלולרי"),
         ),
     )
     email: str | None = _field(
@@ -166,27 +171,36 @@ class SubmissionFields:
         "The employer's email address (optional).",
         party="employer",
         display="masked",
-        aliases=("e_mail", "email_address", "courriel", "אימייל", 'דוא"ל', "דואל"),
+        aliases=(
+            *("e_mail", "email_address", "courriel", "adresse_e_mail", "adresse_email"),
+            *("אימייל", "מייל", 'דוא"ל', "דואל", "דואר_אלקטרוני"),
+        ),
     )
     remark: str | None = _field(
         "TEXT",
         "Remark for the clerk (optional).",
         Message("remark (optional)"),
         label=Message("remark"),
-        aliases=("remarks", "remarque", "remarques", "הערה", "הערות"),
+        aliases=(
+            *("remarks", "comment", "comments", "note", "notes"),
+            *("remarque", "remarques", "commentaire", "commentaires", "הערה", "הערות"),
+        ),
     )
     branch: str | None = _field(
         "CODE",
         "Branch that handles the submission (default: by place of residence).",
         Message("branch"),
         completion="branch",
-        aliases=("agence", "סניף"),
+        aliases=("agence", "succursale", "סניף"),
     )
     reference: str | None = _field(
         "TEXT",
         "Your own reference (optional).",
         label=Message("reference"),
-        aliases=("your_reference", "votre_reference", "ref", "אסמכתא", "אסמכתה", "סימוכין"),
+        aliases=(
+            *("your_reference", "your_ref", "our_reference", "our_ref", "ref"),
+            *("votre_reference", "notre_reference", "אסמכתא", "אסמכתה", "סימוכין"),
+        ),
     )
     required: str | None = _field(
         "ID",

@@ -189,6 +189,16 @@ class Ledger:
         with self._local_errors(), self._lock:
             return earlier.received_keys(self._connection, service, digests)
 
+    def find_keys(self, service: str, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that the ledger knows for a service."""
+        marks = ", ".join("?" * len(keys))
+        with self._local_errors(), self._lock:
+            rows = self._connection.execute(
+                f"SELECT key FROM submission WHERE service = ? AND key IN ({marks})",  # noqa: S608
+                (service, *keys),
+            )
+            return {key for (key,) in rows}
+
     def unfinished(self) -> list[LedgerEntry]:
         """Return the entries in state `planned`, `open` or `sending`, oldest first, with their documents."""
         self._flush_pending()

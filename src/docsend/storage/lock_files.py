@@ -79,10 +79,20 @@ def _lock(file: Path) -> int:
             if _is_still_at(descriptor, file):
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, str(os.getpid()).encode())
+                _write_holder(descriptor, file)
                 stack.pop_all()
                 return descriptor
         # The process that held the lock has removed the file meanwhile.
+
+
+def _write_holder(descriptor: int, file: Path) -> None:
+    """Write our process id into a locked file. If that fails, for example on a full disk, remove the file."""
+    try:
+        os.write(descriptor, str(os.getpid()).encode())
+    except OSError:
+        with contextlib.suppress(OSError):  # Windows does not remove an open file
+            file.unlink()
+        raise
 
 
 def _read_holder(descriptor: int) -> int | None:
@@ -90,9 +100,10 @@ def _read_holder(descriptor: int) -> int | None:
 
     Raise UnsuitableFile if it is no lock file.
     """
-    is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    content = os.read(descriptor, _MAX_DIGITS + 1) if is_regular else b"?"
+    content = b"?"
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        content = os.read(descriptor, _MAX_DIGITS + 1)
     if content and not (content.isdigit() and len(content) <= _MAX_DIGITS):
         raise UnsuitableFile(errno.EEXIST, Message("it exists and is not a lock file"))
     return int(content) if content else None

@@ -93,7 +93,10 @@ class RowProgressLines:
         if is_stopping:
             parts.append(Message("stopping"))
         else:
-            parts.append(Message("{rate:,.0f} a second", rate=rate))
+            if rate >= 1:
+                parts.append(Message("{rate:,.0f} a second", rate=rate))
+            elif rate:
+                parts.append(Message("{rate:,.0f} a minute", rate=60 * rate))
             if self._total and rate:
                 left_s = (self._total - done) / rate
                 parts.append(Message("{duration} left", duration=format_duration(left_s)))

@@ -78,7 +78,7 @@ class Notices:
             self._streams.say(message)
 
 
-def say_failed_rows(streams: Streams, outcomes: OutcomeCounts) -> None:
+def say_failed_rows(streams: Streams, outcomes: OutcomeCounts, *, has_report: bool) -> None:
     """Print one line with the first error of each failed row that is kept in `outcomes.failed`.
 
     Then print how many more rows failed.
@@ -98,7 +98,9 @@ def say_failed_rows(streams: Streams, outcomes: OutcomeCounts) -> None:
     if failed > len(outcomes.failed):
         more = failed - len(outcomes.failed)
         streams.say_always(
-            Message("and {count:,} more rows; give --report FILE to list them all", count=more)
+            Message("and {count:,} more rows; the report lists them all", count=more)
+            if has_report
+            else Message("and {count:,} more rows; give --report FILE to list them all", count=more)
         )
 
 
@@ -128,6 +130,11 @@ def say_second_round(streams: Streams, rows: int) -> None:
             "trying 1 unfinished row once more", "trying {count:,} unfinished rows once more", rows
         )
     )
+
+
+def say_partial(streams: Streams, file: Path) -> None:
+    """Print that a report is the partial one of a run that did not finish."""
+    streams.say_always(Message("{file} is from an unfinished run: rows may be missing", file=file))
 
 
 def say_report_kept(streams: Streams, kept: Path) -> None:
@@ -188,7 +195,7 @@ class BatchRow(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         outcome = self.outcome
-        return to_json.result(
+        result = to_json.result(
             _STATUS.get(outcome.status, outcome.status),
             outcome.submission,
             is_repeated=outcome.is_repeated,
@@ -197,6 +204,7 @@ class BatchRow(NamedTuple):
             problems=outcome.problems or _IMPLIED_PROBLEMS.get(outcome.status, ()),
             row=outcome.row.number,
         )
+        return result | {"key": outcome.key}
 
     def show(self, streams: Streams) -> None:
         pass
