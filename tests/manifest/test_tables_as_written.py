@@ -180,6 +180,8 @@ JOINED = {
     "none above the first": "018,payslips/one.pdf\nid,documents\n018,payslips/two.pdf\n",
     "with points in the names": "id,documents,reference\n018,payslips/one.pdf,r\n"
     "reference,ת.ז.,documents\nr,018,x\n",
+    "with a point four characters before the end": "id,documents,reference\n018,payslips/one.pdf,r\n"
+    "reference, ת.ז. ,documents\nr,018,payslips/two.pdf\n",
     "none above the only column": "payslips/one.pdf\ndocuments\npayslips/two.pdf\n",
 }
 
