@@ -304,7 +304,7 @@ def test_two_overlapping_runs_with_one_report_the_second_ends_at_once_and_names_
                 assert (refused.code, refused.out) == (6, "")
                 assert f"another docsend (process {running.pid}) is writing the report" in refused.err
                 assert "or give another name with --report" in refused.err
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < 15
             failed = run("send", "--batch", second, "--service", sandbox.url, "--report", report, "--json")
             assert (failed.json["status"], failed.json["problems"][0]["code"]) == ("unfinished", "unfinished")
             assert sandbox.count() == 0

@@ -80,7 +80,7 @@ def test_a_service_that_stays_away_ends_the_batch_after_the_second_round(run, tm
     with doubles.service(lambda _: doubles.Reply(503)) as (url, requests):
         outcome = run("send", "--batch", file, "--service", url, "--report", report, "--json")
     assert (outcome.code, outcome.err.count("once more")) == (7, 1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25, "30 rows, one after another, would be 60 s"
     assert len(requests) < 40, "after ten failures, one call tries on behalf of all"
     assert sorted(row["row"] for row in outcome.rows) == list(range(2, 32))
     assert {row["problems"][0]["code"] for row in outcome.rows} == {"service-busy"}
