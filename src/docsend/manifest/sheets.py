@@ -61,7 +61,7 @@ def find_header(rows: Iterable[TableRow]) -> Header:
     names_documents, known = header_rank(header.cells)
     # A list of the columns' meanings has one known name in each of several rows.
     others = {name for row in filled if row is not header for name in recognized_columns(row.cells)}
-    is_list = known == 1 and bool(others - {"documents"})
+    is_list = set(recognized_columns(header.cells)) == {"documents"} and bool(others - {"documents"})
     return Header(
         header.number,
         columns_before(header.cells, bool),
