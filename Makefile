@@ -121,7 +121,7 @@ faults: $(VENV)/.dev
 corpus: $(VENV)/.dev $(COMPILED)
 	cd tests && PYTHONPATH=../bench $(abspath $(BIN))/python -m corpus --write ../docs/corpus-report.md
 
-## tables: have docsend read 5,400 tables and hold them against what was put in, and open reports in
+## tables: have docsend read 5,900 tables and hold them against what was put in, and open reports in
 ## LibreOffice, several minutes; writes docs/tables-report.md. Without LibreOffice, there are fewer tables
 tables: $(VENV)/.dev $(COMPILED)
 	cd tests && $(abspath $(BIN))/python -m tables --write ../docs/tables-report.md

@@ -21,7 +21,6 @@ from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalEr
 from docsend.i18n import Message
 from docsend.manifest import reader, template
 from docsend.manifest.columns import PART_SUFFIX
-from docsend.manifest.table import MAX_BYTES
 from docsend.model.problem import Problem
 from docsend.ui import send_result
 from docsend.ui.progress import CHECKED_TEXTS, SENT_TEXTS
@@ -123,7 +122,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
     manifest = reader.read(
         options.manifest,
         submission,
-        standard_input=_read_standard_input,
+        standard_input=reader.read_standard_input,
         senders=senders,
         sender=options.sender,
         sheet=options.sheet,
@@ -264,10 +263,6 @@ def _show_result(context: "CommandContext", result: BatchResult, report: Path | 
     )
     context.output.show(summary)
     say_end(context.streams, seconds, service=service if result.outcomes else None, report=report)
-
-
-def _read_standard_input() -> bytes:
-    return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
 
 
 def _parse_shard(given: str | None) -> "Share | None":

@@ -1,6 +1,5 @@
 """`docsend receipts merge`: merge batch reports from several machines or runs into one."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,13 +40,12 @@ def merge(
     if manifest is not None:
         from docsend.delivery.unreported import find_unreported
         from docsend.manifest import reader
-        from docsend.manifest.table import MAX_BYTES
         from docsend.model.submission import Submission
 
         table = reader.read(
             manifest,
             Submission(),
-            standard_input=lambda: sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b"",
+            standard_input=reader.read_standard_input,
             senders=context.senders(),
         )
         merged = merged._replace(unreported=tuple(find_unreported(table, merged.rows)))

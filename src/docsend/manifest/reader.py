@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -207,6 +208,11 @@ def read(
         )
     table = text_tables.open_table(text, encoding, label)
     return _table_manifest(folder, table, options, ignore_columns=ignore_columns)
+
+
+def read_standard_input() -> bytes:
+    """Return the manifest on standard input, up to one byte more than MAX_BYTES."""
+    return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
 
 
 def _read_content(path: Path) -> bytes:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Error numbers of file systems that have no locks, such as some in a network.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # Without O_NONBLOCK, opening a FIFO would block. Windows has no FIFOs, but needs O_BINARY.
 READ_FLAGS = (
     os.O_RDONLY

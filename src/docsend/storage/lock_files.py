@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from docsend.i18n import Message
-from docsend.storage.files import READ_FLAGS, UnsuitableFile
+from docsend.storage.files import NO_LOCKS, READ_FLAGS, UnsuitableFile
 
 if sys.platform == "win32":
     import msvcrt
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OPEN_FLAGS = READ_FLAGS | os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-# errno values of file systems without locks.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _MAX_DIGITS = 20
 _READS, _PAUSE_S = 20, 0.01
 _LOCKED_BYTE = 1024  # behind the process id: on Windows, other processes cannot read a locked byte
@@ -121,7 +119,7 @@ def _lock_or_refuse(descriptor: int) -> None:
         else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise LockHeld(_await_holder(descriptor)) from None
 
 

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from docsend.i18n import Message
-from docsend.storage.files import UnsuitableFile
+from docsend.storage.files import NO_LOCKS, UnsuitableFile
 
 if sys.platform == "win32":
     import msvcrt
@@ -30,7 +30,6 @@ _RETRY_S = 0.05
 # The locks of Windows exclude everybody else. There, whoever shares the file locks one of these bytes, and
 # whoever wants it alone locks them all.
 _BYTES = 1024
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of file systems without locks
 # Where the lock file cannot be created, its folder cannot be written to. Then no one can replace the file.
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -105,6 +104,6 @@ else:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise
         return True
