@@ -227,41 +227,72 @@ def _deliver(
         # The service accepts a required document only once.
         if not is_repetition or not context.can_prompt or checked.required is not None:
             raise
-        context.streams.say_problems(error.problems)
-        if not _confirm(context, Message("send it all the same? (y to send, n to cancel)")):
-            raise Interrupted(Message("nothing was sent")) from None
-        known = ledger.find(service, checked.key)
-        if known is not None and known.state == "withdrawn":
-            # An earlier run had left it unfinished. Its key can never be received any more.
-            checked = checked.with_occurrence(repetition.next_occurrence(checked, service, ledger))
-        return checked, deliver.deliver(checked, service, ledger, open_client, anyway=True)
+        meant = _confirm_repetition(context, error, checked, service, ledger)
+        return meant, deliver.deliver(meant, service, ledger, open_client, anyway=True)
     if delivery.is_repeated:
-        context.streams.say(
-            Message(
-                "this submission had already been received: receipt {number} of {date}; it was not received "
-                "again",
-                number=delivery.receipt.number,
-                date=delivery.receipt.received_at[:10],
-            )
-        )
-        if checked.required is not None:
-            return checked, delivery
-        following = repetition.next_occurrence(checked, service, ledger)
-        if not context.can_prompt:
-            context.streams.say(
-                Message("to send the same content once more, give --occurrence {next}", next=following)
-            )
-        elif _confirm(
-            context,
-            Message(
-                "send it once more, as with --occurrence {next}? (y to send, n to keep the receipt)",
-                next=following,
-            ),
-            Message("run `docsend receipts show {key}` to see the receipt", key=checked.key[:12]),
-        ):
-            once_more = checked.with_occurrence(following)
+        once_more = _offer_once_more(context, checked, delivery, service, ledger)
+        if once_more is not None:
             return once_more, deliver.deliver(once_more, service, ledger, open_client, anyway=anyway)
     return checked, delivery
+
+
+def _confirm_repetition(
+    context: "CommandContext",
+    error: InvalidSubmission,
+    checked: "CheckedSubmission",
+    service: str,
+    ledger: "Ledger",
+) -> "CheckedSubmission":
+    """Ask whether to send what repeats an earlier submission, and return what to send.
+
+    Raise Interrupted if the user does not want that.
+    """
+    from docsend.delivery import repetition
+
+    context.streams.say_problems(error.problems)
+    if not _confirm(context, Message("send it all the same? (y to send, n to cancel)")):
+        raise Interrupted(Message("nothing was sent")) from None
+    known = ledger.find(service, checked.key)
+    if known is not None and known.state == "withdrawn":
+        # An earlier run had left it unfinished. Its key can never be received any more.
+        return checked.with_occurrence(repetition.next_occurrence(checked, service, ledger))
+    return checked
+
+
+def _offer_once_more(
+    context: "CommandContext",
+    checked: "CheckedSubmission",
+    delivery: "Delivery",
+    service: str,
+    ledger: "Ledger",
+) -> "CheckedSubmission | None":
+    """Say that a submission had been received before, and how to send the same content once more.
+
+    On a terminal, ask about that, and return the next occurrence if the user wants it.
+    """
+    from docsend.delivery import repetition
+
+    context.streams.say(
+        Message(
+            "this submission had already been received: receipt {number} of {date}; it was not received "
+            "again",
+            number=delivery.receipt.number,
+            date=delivery.receipt.received_at[:10],
+        )
+    )
+    if checked.required is not None:  # the service accepts it only once
+        return None
+    following = repetition.next_occurrence(checked, service, ledger)
+    if not context.can_prompt:
+        context.streams.say(
+            Message("to send the same content once more, give --occurrence {next}", next=following)
+        )
+        return None
+    question = Message(
+        "send it once more, as with --occurrence {next}? (y to send, n to keep the receipt)", next=following
+    )
+    hint = Message("run `docsend receipts show {key}` to see the receipt", key=checked.key[:12])
+    return checked.with_occurrence(following) if _confirm(context, question, hint) else None
 
 
 def _confirm(context: "CommandContext", question: Message, hint: Message | None = None) -> bool:
