@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from docsend.manifest.table import Table
-
-
-_ENDS_LIKE_NAME = re.compile(r"[^.]\.[A-Za-z]{3,4}\Z")  # as of a file
 
 
 class TableHeader(NamedTuple):
@@ -63,7 +59,7 @@ class TableHeader(NamedTuple):
             return True
         cell = row.cells[self.documents_at] if len(row.cells) > self.documents_at else ""
         # Nearly all rows have a path with a folder or an extension there, and need no closer look.
-        if "/" in cell or _ENDS_LIKE_NAME.search(cell):
+        if "/" in cell or (cell[-4:-3] == "." and cell[-3:].isalnum() and cell[-3:].isascii()):
             return False
         names = [name if name in COLUMNS + REPORT_COLUMNS else "" for name in column_names(row.cells)]
         if _without_end(names) == _without_end(self.columns):
