@@ -1,7 +1,7 @@
 """The first pass over a batch: check every row and look for duplicates, without sending anything.
 
 All problems are reported before anything is sent. No document stays in memory. Of a row without problems,
-only the digests that detect duplicates stay.
+only the hashes that detect duplicates stay.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from docsend.delivery.batch import Batch, CheckedRow
     from docsend.delivery.repetition import ReceivedBefore
     from docsend.manifest.reader import Line, Row
+    from docsend.model.submission import SubmissionContent
     from docsend.storage.identity_key import IdentityDigests
 
 _MAX_WARNINGS = 1000
@@ -122,22 +123,21 @@ def _look_up(
 
 
 # Values that two rows have in common if they repeat each other.
-_Group: TypeAlias = "tuple[tuple[str | None, ...] | str | bytes | None, ...]"
+_Group: TypeAlias = "tuple[tuple[str | None, ...] | str | None, ...]"
 
 
 class _RowSummary(NamedTuple):
-    """What the first pass records about one row. A faulty row has no fingerprint and no documents.
+    """What the first pass records about one row. A faulty row has no content.
 
-    `documents` contains (digest, name) pairs. Two rows with the same `reference_group` have the same
-    reference, person, destination, subject and type. Two rows with the same `content_group` have the same
-    documents instead of the reference. Of a row in another share, only the `reference_group` is known. If the
-    rows are compared with a ledger, `key` and `digests` are known, or `submission` if these do not suffice.
+    `content` is that of its submission. Two rows with the same `reference_group` have the same reference,
+    person, destination, subject and type. Two rows with the same `content_group` have the same documents
+    instead of the reference. Of a row in another share, only the `reference_group` is known. If the rows are
+    compared with a ledger, `key` and `digests` are known, or `submission` if these do not suffice.
     """
 
     row: int
     problems: tuple[Problem, ...] = ()
-    fingerprint: bytes | None = None
-    documents: tuple[tuple[bytes, str], ...] = ()
+    content: SubmissionContent | None = None
     total_bytes: int = 0
     needs_account: bool = False
     reference_group: _Group | None = None
@@ -146,6 +146,10 @@ class _RowSummary(NamedTuple):
     key: str = ""
     digests: IdentityDigests | None = None
     submission: CheckedSubmission | None = None
+
+    def __repr__(self) -> str:
+        """Return a representation with only the number, because the content contains personal data."""
+        return f"_RowSummary({self.row})"
 
 
 def _check_chunk(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
@@ -164,14 +168,12 @@ def _summarize(batch: Batch, checked: CheckedRow) -> _RowSummary:
     row, submission, problems, _ = checked
     if not isinstance(submission, CheckedSubmission):
         return _RowSummary(row.number, problems, reference_group=_reference_group(batch, row))
-    documents = tuple([(bytes.fromhex(document.sha256), document.name) for document in submission.documents])
     needs_account = batch.catalog.destinations[submission.to].is_personal
-    reference_group, content_group = _groups(batch, submission, documents)
+    reference_group, content_group = _groups(batch, submission)
     summary = _RowSummary(
         row.number,
         problems,
-        submission.fingerprint,
-        documents,
+        submission.content,
         submission.total_bytes,
         needs_account,
         reference_group,
@@ -201,16 +203,14 @@ def _reference_group(batch: Batch, row: Row) -> _Group | None:
     return tuple(about), fold(reference or "")
 
 
-def _groups(
-    batch: Batch, checked: CheckedSubmission, documents: Sequence[tuple[bytes, str]]
-) -> tuple[_Group | None, _Group | None]:
+def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[_Group | None, _Group | None]:
     """Return the `reference_group` and the `content_group` of a checked row."""
     if batch.anyway or checked.occurrence > 1:
         return None, None
     # Without the account, which is the same for all rows.
     person = checked.person[1:] if checked.has_key else ()
     about = (checked.to, checked.subject, checked.type, *person)
-    digests = sorted([digest for digest, _ in documents])
+    digests = sorted([document.sha256 for document in checked.documents])
     return (
         (about, fold(checked.reference)) if checked.reference else None,
         (about, checked.required, *digests),
@@ -218,14 +218,15 @@ def _groups(
 
 
 class _DuplicateDetector:
-    """Rows and documents seen so far, by digest, to find those that occur again.
+    """Rows and documents seen so far, to find those that occur again.
 
-    Of a group, only Python's own hash is kept, which takes less memory. It differs from process to process.
+    Only Python's own hashes of them are kept, which takes little memory. They have 64 bits, and differ from
+    process to process.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[bytes, int] = {}
-        self._rows_of_documents: dict[bytes, int] = {}
+        self._rows: dict[int, int] = {}
+        self._rows_of_documents: dict[int, int] = {}
         self._rows_of_references: dict[int, int] = {}
         self._rows_of_contents: dict[int, int] = {}
         self._other_shares: set[int] = set()  # rows of other shares whose references were seen first
@@ -236,22 +237,21 @@ class _DuplicateDetector:
         If the row is in another share, the problem belongs to the earlier row.
         """
         row = summary.row
-        is_duplicate = False
-        if summary.fingerprint is not None:
-            first = self._rows.setdefault(summary.fingerprint, row)
-            if is_duplicate := first != row:
+        if summary.content is not None:
+            first = self._rows.setdefault(hash(summary.content), row)
+            if first != row:
                 yield row, _duplicate_row_problem(row, first)
-        if summary.reference_group is not None and not is_duplicate:
+                return  # It has the same reference and documents anyway.
+        if summary.reference_group is not None:
             yield from self._find_same_reference(summary, hash(summary.reference_group))
-        if is_duplicate:  # has the same documents anyway
-            return
         same_content = row
         if summary.content_group is not None:
             same_content = self._rows_of_contents.setdefault(hash(summary.content_group), row)
             if same_content != row:
                 yield row, _same_content_problem(row, same_content)
-        for digest, name in summary.documents:
-            first_with_document = self._rows_of_documents.setdefault(digest, row)
+        _, documents = summary.content or ((), ())
+        for name, _, sha256 in documents:
+            first_with_document = self._rows_of_documents.setdefault(hash(sha256), row)
             if first_with_document not in (row, same_content):
                 yield row, _shared_document_problem(row, name, first_with_document)
 

@@ -10,11 +10,10 @@ The fields of a submission are described in `fields`.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import InitVar, dataclass, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from docsend.model import fields
 from docsend.model.canonical import canonicalize, key_of, key_of_bytes
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from docsend.model.problem import Problem
 
 _VALUES = attrgetter(*fields.NAMES)
+# The values of a submission, and the names, sizes and SHA-256 of its documents.
+SubmissionContent: TypeAlias = "tuple[tuple[object, ...], tuple[tuple[str, int, str], ...]]"
 # Token required to create a CheckedSubmission. Only `submission_rules.check` may use it on a Submission.
 PASSED_ALL_RULES = object()
 
@@ -175,15 +176,13 @@ class CheckedSubmission(SubmissionFields):
         return copy
 
     @property
-    def fingerprint(self) -> bytes:
-        """Digest of 32 bytes, equal for two submissions if and only if their keys are equal.
+    def content(self) -> SubmissionContent:
+        """All that the key is computed from, so that the contents are equal if and only if the keys are.
 
-        A batch compares all of its rows. It uses the fingerprint, because computing a key takes four times as
-        long.
+        A batch compares the contents of all of its rows, because computing a key takes twenty times as long.
         """
         documents = tuple([(document.name, document.size, document.sha256) for document in self.documents])
-        content = (_VALUES(self), self.party, self.account, documents)
-        return hashlib.sha256(ascii(content).encode("ascii")).digest()
+        return (*_VALUES(self), self.party, self.account), documents
 
     @property
     def buffered_bytes(self) -> int:
