@@ -215,6 +215,20 @@ def _both_unfinished(when: str, which: str) -> Callable[[Place], RunResult]:
     return run
 
 
+def _anyway_unfinished_then_first_again(*more: str) -> Callable[[Place], RunResult]:
+    """Lose the requests of an export and of one anew with `--anyway`, and run the first command again."""
+
+    def run(place: Place) -> RunResult:
+        place.send_failing("before", "--reference", "4711")
+        first = place.world.payslip.read_bytes()
+        place.export_anew()
+        place.send_failing("before", "--reference", "4711", "--anyway")
+        place.world.payslip.write_bytes(first)
+        return place.send("--reference", "4711", *more)
+
+    return run
+
+
 def _batch_row_unfinished(*more: str) -> Callable[[Place], RunResult]:
     """Leave a row unfinished, send an export anew with `--anyway`, and send the batch of the first again."""
 
@@ -571,6 +585,21 @@ SITUATIONS = (
         _sent_anyway_then_first_again("before", "--anyway"),
         0,
         2,
+    ),
+    Situation(
+        "the requests of an export and of one anew with `--anyway` were lost, then the first again",
+        "leaves both: an earlier one does not withdraw a later one; says what to run if only one is meant",
+        _anyway_unfinished_then_first_again(),
+        6,
+        0,
+        ("unfinished",),
+    ),
+    Situation(
+        "the same, with `--anyway`",
+        "sends",
+        _anyway_unfinished_then_first_again("--anyway"),
+        0,
+        1,
     ),
     Situation(
         "`receipts resume`, and the same reference was received since",

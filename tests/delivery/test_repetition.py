@@ -190,6 +190,71 @@ def test_of_two_exports_sent_at_the_same_time_one_is_received(sandbox, payslip, 
     assert sandbox.count() == 1
 
 
+def test_an_export_is_sent_however_many_others_are_recorded_while_it_withdraws_the_earlier_ones(
+    sandbox, payslip, tmp_path, run, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    exports = [
+        samples.write(_folder(tmp_path, str(n)), payslip.name, payslip.read_bytes() + b"%% export %d\n" % n)
+        for n in range(5)
+    ]
+    waiting = exports[1:]
+    network = Network("PUT")
+
+    def send(file: Path) -> list[str]:
+        return [sys.executable, "-m", "docsend", "send", str(file), *SEND, *REFERENCE, "--service", url]
+
+    def intercept(request, count, phase):
+        if request.method == "DELETE" and phase == "before" and count not in nested and waiting:
+            nested.add(count + 1)  # the withdrawal by the command that runs here
+            subprocess.run(send(waiting.pop()), check=False, capture_output=True, timeout=60)
+            network.is_down = bool(waiting)
+        return network(request, count, phase)
+
+    nested: set[int] = set()
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
+        assert run(*send(exports[0])[3:]).code == 6
+        last = run(*send(payslip)[3:], "--json")
+        withdrawals = [request for request in requests if request.method == "DELETE"]
+    assert (last.code, set(last.problems)) == (0, {"earlier-withdrawn"}), last.err
+    assert (waiting, len(withdrawals) > 2 * len(exports[1:])) == ([], True)
+    assert (sorted(states(run)), sandbox.count()) == (["received"] + 5 * ["withdrawn"], 1)
+
+
+def test_if_the_commands_of_two_unfinished_exports_run_at_the_same_time_the_later_export_is_received(
+    sandbox, payslip, run, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    network = Network("PUT")
+    is_waiting, may_go_on = threading.Event(), threading.Event()
+
+    def intercept(request, count, phase):
+        if not network.is_down and request.method == "GET" and not is_waiting.is_set():
+            is_waiting.set()
+            assert may_go_on.wait(60)
+        return network(request, count, phase)
+
+    with doubles.relay(sandbox.url, intercept) as (url, requests):
+        send = ("send", payslip, *SEND, *REFERENCE, "--service", url, "--json")
+        first = run(*send).json["key"]
+        earlier = payslip.rename(payslip.parent / "earlier.pdf")
+        samples.write(payslip.parent, payslip.name, earlier.read_bytes())
+        export_anew(payslip)
+        later = run(*send, "--anyway").json["key"]
+        network.is_down = False
+        requests.clear()
+        folder = _folder(payslip.parent, "earlier")
+        command = [str(each) for each in (sys.executable, "-m", "docsend", *send)]
+        command[4] = str(earlier.rename(folder / payslip.name))
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert is_waiting.wait(60)
+        assert run(*send).code == 0
+        may_go_on.set()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["problems"][0]["code"]) == (5, "withdrawn"), (out, err)
+    assert (sandbox.state(first), sandbox.state(later)) == ("withdrawn", "received")
+
+
 def test_a_personal_submission_that_is_unfinished_is_withdrawn_for_its_account(
     run, sandbox, payslip, monkeypatch, tmp_path
 ) -> None:

@@ -55,9 +55,12 @@ if TYPE_CHECKING:
         def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
 
 
-# Unfinished declarations expire, so the service may forget one even between two calls. Another process may
-# record a submission that is the same between two looks at the ledger.
+# Unfinished declarations expire, so the service may forget one even between two calls.
 _MAX_ROUNDS = 3
+
+# Other processes may record submissions that are the same while this one settles those that it found. Each is
+# settled once, so only a script that starts more and more of them reaches this number.
+_MAX_SETTLEMENTS = 100
 
 
 def deliver(
@@ -210,13 +213,13 @@ def _plan(
 ) -> Delivery | Clearance:
     """Record a submission in the ledger, and first settle what became of those that it repeats.
 
-    Raise InvalidSubmission or Refused if it must not be sent. Raise Unfinished if another process records
-    such a submission each time.
+    Raise InvalidSubmission or Refused if it must not be sent. Raise Unfinished if other processes record
+    such submissions without end.
     """
     notices: list[Problem] = []
     try:
-        rounds = 0
-        while rounds < _MAX_ROUNDS:
+        settlements = 0
+        while settlements < _MAX_SETTLEMENTS:
             recorded = ledger.record_plan(service.name, checked, anyway=anyway)
             planned = _ledger_result(recorded)
             if isinstance(planned, DocsendError):
@@ -224,7 +227,7 @@ def _plan(
             if not isinstance(recorded, NotPlanned):
                 return planned._replace(notices=(*planned.notices, *notices))
             notices += repetition.settle(recorded, checked, service, ledger)
-            rounds += bool(recorded.earlier)
+            settlements += bool(recorded.earlier)
     except DocsendError as error:
         error.notices = tuple(notices)
         raise

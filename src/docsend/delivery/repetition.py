@@ -5,6 +5,9 @@ same documents under another name, remark or reference. If an earlier one is unf
 to withdraw it. Either the service then confirms that it can never be received, and the new one is sent, or it
 had been received, and its receipt is kept. `--anyway` skips all of this.
 
+An unfinished one never withdraws one that was recorded later. So of two whose commands run at the same time,
+one is received, instead of each withdrawing the other.
+
 A higher occurrence of the same content is refused until every lower one was received or withdrawn.
 """
 
@@ -260,11 +263,16 @@ def _settle_unfinished(
     """Ask the service about a submission that an earlier run left unfinished, and about those like it.
 
     If one of the others was received, withdraw this one and raise InvalidSubmission, unless it turns out that
-    this one was received, too: then its receipt is in the ledger. Otherwise withdraw the others.
+    this one was received, too: then its receipt is in the ledger. Otherwise withdraw the others, or raise
+    Unfinished if one of them was recorded later.
     """
     if any(each.is_received for each in earlier):
         if _withdraw_entry(entry, service, ledger).state == "withdrawn":
             refuse_received(earlier)
+        return []
+    later = max((each.entry for each in earlier), key=_order_of_recording)
+    if _order_of_recording(later) > _order_of_recording(entry):
+        _wait_for_later(later, service, ledger)
         return []
     notices = []
     for each in earlier:
@@ -273,6 +281,28 @@ def _settle_unfinished(
         except InvalidSubmission:
             break  # The other was received. The next look at the ledger finds its receipt.
     return notices
+
+
+def _order_of_recording(entry: LedgerEntry) -> tuple[str, str]:
+    return entry.planned_at, entry.key
+
+
+def _wait_for_later(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> None:
+    """Record what became of a submission that was recorded later. Raise Unfinished if it is unfinished."""
+    with contextlib.suppress(UnknownSubmission):
+        if withdrawal.learn_state(entry, service, ledger).state in ("received", "withdrawn"):
+            return
+    raise Unfinished(
+        Message(
+            "another submission with the same reference or the same documents is unfinished ({key})",
+            key=entry.key[:12],
+        ),
+        Message(
+            "run its command first, because it was recorded later; if only this one is meant, run `docsend "
+            "receipts withdraw {key}` and then this command again; if both are, give --anyway",
+            key=entry.key[:12],
+        ),
+    )
 
 
 def _withdraw(earlier: EarlierSubmission, service: ServiceClient, ledger: Ledger) -> Problem:
