@@ -93,6 +93,7 @@ def test_several_processes_find_what_one_finds(tmp_path, options) -> None:
     file = manifest(tmp_path)
     code, out, err = checked(file, *options)
     assert err.count("a worker starts") == min(8, processes._cores()) - 1
+    assert file.stat().st_size < 2**18, "the workers start with the first rows"
     with_one_core = checked(file, *options, cores=1)
     assert "a worker starts" not in with_one_core[2]
     assert (code, out, [line for line in err if line != "a worker starts"]) == with_one_core
@@ -110,6 +111,17 @@ def test_problems_are_reported_in_row_order_and_duplicates_name_the_first_row(tm
     assert [problem["message"] for problem in duplicate["problems"]] == ["duplicate of row 12"]
 
 
+@needs_cores
+@pytest.mark.parametrize("is_good", [True, False])
+def test_a_large_manifest_starts_the_workers_before_it_is_read_and_leaves_none(tmp_path, is_good) -> None:
+    head = ",".join(HEAD if is_good else HEAD[:-1]).encode()
+    row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
+    file = samples.write(tmp_path, "batch.csv", head + b"\n" + f"{row}\n".encode().ljust(2**18))
+    samples.write(tmp_path, "a.pdf", samples.pdf())
+    code, _, err = checked(file)  # until no process has its output open any more
+    assert (code, err.count("a worker starts")) == (0 if is_good else 3, min(8, processes._cores()) - 1), err
+
+
 def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
     samples.write(tmp_path, "a.pdf", samples.pdf())
     row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
@@ -124,7 +136,7 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
 # is what happens to a worker. The function is larger than a pipe buffer: starting a worker must not block
 # until it is read.
 _SCRIPT = """
-import functools, os, signal, sys, time
+import contextlib, functools, os, signal, sys, time
 from docsend.delivery import processes
 
 def work(item, action, parent, ballast):
@@ -162,8 +174,9 @@ def main():
     if action == "cannot be pickled":
         function = lambda item: work(item, action, parent, b"")
     items = iter(range(int(sys.argv[2])))
-    for result in processes.map_in_order(items, function, in_process=action == "in process"):
-        print(*result[:2], flush=True)
+    with contextlib.closing(processes.WorkerProcesses()) as workers:
+        for result in workers.map_in_order(function, items):
+            print(*result[:2], flush=True)
 
 if __name__ == "__main__":
     main()
@@ -208,7 +221,6 @@ def wait_until_gone(group: int) -> bool:
         "raises",
         "cannot pickle its result",
         "is not waited for",
-        "in process",
         "lacks resources",
         "cannot be pickled",
         "cannot be started",

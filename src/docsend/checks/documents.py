@@ -52,15 +52,14 @@ def read_all(
     error is raised. Up to `buffer_up_to` bytes of the documents stay in memory.
     """
     names = [os.fspath(path) for path in paths]
-
-    def read(budget: _BufferBudget, path: str) -> Document | UnreadDocument:
-        return _read_document(path, max_bytes=max_bytes, budget=budget, is_thorough=is_thorough)
-
+    read = functools.partial(
+        _read_document, max_bytes=max_bytes, budget=_BufferBudget(buffer_up_to), is_thorough=is_thorough
+    )
     if len(names) > 1 and sum(map(_file_size, names)) >= _MIN_BYTES_FOR_THREADS:
         # Reading and hashing release the GIL, so two threads work in parallel with one buffer each.
         with contextlib.suppress(RuntimeError), _thread_pool(2) as pool:  # RuntimeError: no thread can start
-            return tuple(pool.map(functools.partial(read, _BufferBudget(buffer_up_to)), names))
-    return tuple(map(functools.partial(read, _BufferBudget(buffer_up_to)), names))
+            return tuple(pool.map(read, names))
+    return tuple(map(read, names))
 
 
 def _thread_pool(count: int) -> ThreadPoolExecutor:

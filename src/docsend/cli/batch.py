@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
+    from docsend.delivery.processes import WorkerProcesses
     from docsend.delivery.report import Report
     from docsend.delivery.workers import BatchRunner, DeliveryCalls
     from docsend.manifest.reader import Manifest
@@ -92,19 +93,23 @@ def print_template(context: "CommandContext", format_: str) -> None:
         context.streams.write(template.as_workbook(context.catalog()))
 
 
-def run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
+def run(
+    context: "CommandContext", submission: "Submission", options: BatchOptions, workers: "WorkerProcesses"
+) -> None:
     """Check every row, then send the rows, as `_run` does. Meanwhile no other process writes the report."""
     if options.report is None:
-        _run(context, submission, options)
+        _run(context, submission, options, workers)
     else:
         from docsend.delivery import report_place
 
         report = report_place.resolve(options.report)
         with report_place.reserve(report, options.manifest):
-            _run(context, submission, options._replace(report=report))
+            _run(context, submission, options._replace(report=report), workers)
 
 
-def _run(context: "CommandContext", submission: "Submission", options: BatchOptions) -> None:
+def _run(
+    context: "CommandContext", submission: "Submission", options: BatchOptions, workers: "WorkerProcesses"
+) -> None:
     """Check every row, then send the rows.
 
     In a dry run, nothing is sent. Unless `only_valid` is set, a single faulty row also prevents sending.
@@ -141,7 +146,7 @@ def _run(context: "CommandContext", submission: "Submission", options: BatchOpti
         is_thorough=options.thorough,
         anyway=options.anyway,
     )
-    plan = _check(context, batch, is_dry_run=options.dry_run)
+    plan = _check(context, batch, workers, is_dry_run=options.dry_run)
     _say_repeated_headers(context, manifest)
     say_problems(context.streams, plan)
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
@@ -188,7 +193,9 @@ def _open_report(file: Path, batch: Batch) -> "Report":
     return Report(file, batch.manifest, ReportedShare.of(batch))
 
 
-def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> PreflightResult:
+def _check(
+    context: "CommandContext", batch: Batch, workers: "WorkerProcesses", *, is_dry_run: bool
+) -> PreflightResult:
     """Check every row, and look for what the ledger knows of it.
 
     Rows that repeat what was received are errors in a dry run. Otherwise they are only announced, because
@@ -208,7 +215,7 @@ def _check(context: "CommandContext", batch: Batch, *, is_dry_run: bool) -> Pref
             )
             known = ReceivedBefore(ledger, endpoint.name, context.find_account_code)
         progress = stack.enter_context(context.output.row_progress(CHECKED_TEXTS, None))
-        plan = run_preflight(batch, progress.update, known)
+        plan = run_preflight(batch, workers, progress.update, known)
     if is_dry_run:
         for row, problem in plan.repetitions.items():
             plan.record(row, [problem])

@@ -1,5 +1,7 @@
 """`docsend send`: check documents, send them and print the receipt."""
 
+import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 # `docsend required upload` has the same exit codes; a batch adds those of its rows.
 EXITS = (ExitCode.RECEIVED, ExitCode.FAULTY, ExitCode.SIGN_IN, ExitCode.REFUSED, ExitCode.UNFINISHED)
+
+# A manifest of this size has so many rows that other processes help to check them.
+_MIN_LARGE_BYTES = 2**18
 
 
 def register(app: typer.Typer) -> None:
@@ -158,23 +163,36 @@ def send(
         return
     conflict = Message("{option} cannot be combined with --batch")
     _reject_options({"FILE": bool(files)}, conflict, Message("list the documents in the manifest"))
-    from docsend.cli import batch as batches
+    from docsend.delivery.processes import WorkerProcesses
 
-    options = batches.BatchOptions(
-        batch,
-        jobs=jobs or 4,
-        report=report,
-        only_valid=only_valid,
-        allow_outside=allow_outside,
-        shard=shard,
-        dry_run=dry_run,
-        thorough=thorough,
-        sender=sender,
-        sheet=sheet,
-        ignore_columns=ignore_columns,
-        anyway=anyway,
-    )
-    batches.run(context, submission, options)
+    with contextlib.closing(WorkerProcesses()) as workers:
+        if _is_large(batch):
+            workers.start()  # They import their modules while this process imports its own.
+        from docsend.cli import batch as batches
+
+        options = batches.BatchOptions(
+            batch,
+            jobs=jobs or 4,
+            report=report,
+            only_valid=only_valid,
+            allow_outside=allow_outside,
+            shard=shard,
+            dry_run=dry_run,
+            thorough=thorough,
+            sender=sender,
+            sheet=sheet,
+            ignore_columns=ignore_columns,
+            anyway=anyway,
+        )
+        batches.run(context, submission, options, workers)
+
+
+def _is_large(manifest: str) -> bool:
+    """Return whether a manifest is a file of at least _MIN_LARGE_BYTES."""
+    try:
+        return os.stat(manifest).st_size >= _MIN_LARGE_BYTES
+    except (OSError, ValueError):
+        return False
 
 
 def _send_one(

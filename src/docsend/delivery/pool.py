@@ -21,62 +21,61 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_ITEMS_AHEAD = 16  # items per process that may be read before the oldest result is yielded
-_SUBMITTED_PER_WORKER = 2  # one item in progress, and the next one ready
+_ITEMS_AHEAD = 24  # items per process that may be read before the oldest result is yielded
+# One item is in progress, and the others are ready: while this process works on an item, it submits none.
+_SUBMITTED_PER_WORKER = 4
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Task(Generic[_Item, _Result]):
-    """One item: unassigned, submitted to the workers, or done."""
+    """A function and an item, which a worker or this process applies it to."""
 
-    def __init__(self, item: _Item) -> None:
+    def __init__(self, function: Callable[[_Item], _Result], item: _Item) -> None:
+        self._function = function
         self._item = item
         self._future: Future[tuple[int, _Result]] | None = None
         self.worker: int | None = None  # id of the process that ran the function
         self._results: list[_Result] = []
 
     @property
-    def is_unassigned(self) -> bool:
-        return self._future is None and not self._results
-
-    @property
     def is_done(self) -> bool:
         return bool(self._results) or (self._future is not None and self._future.done())
 
-    def submit(self, executor: ProcessPoolExecutor, pickled: bytes | None) -> None:
-        """Submit the item to the workers. Raise OSError or RuntimeError if no worker can be started."""
-        with _blocked_signals():  # submitting may start a worker
-            self._future = executor.submit(_run_in_worker, pickled, self._item)
+    def submit(self, executor: ProcessPoolExecutor, pickled: bytes | None) -> bool:
+        """Submit the item to the workers. Return False if no worker can be started."""
+        try:
+            with _blocked_signals():  # submitting may start a worker
+                self._future = executor.submit(_run_in_worker, pickled, self._item)
+        except (OSError, RuntimeError):
+            return False
+        return True
 
-    def run(self, function: Callable[[_Item], _Result]) -> None:
-        """Run the function on the item in this process."""
-        self._results.append(function(self._item))
+    def run(self) -> None:
+        """Run the function in this process."""
+        self._results.append(self._function(self._item))
 
-    def result(self, function: Callable[[_Item], _Result]) -> _Result:
+    def result(self) -> _Result:
         """Wait for the result. If the worker fails, run the function in this process."""
         if self._future is not None and not self._results:
             try:
                 self.worker, result = self._future.result()
             except Exception:  # noqa: BLE001 - an error of the function itself is raised again here
-                self.run(function)
+                self.run()
             else:
                 return result
         return self._results.pop()
 
 
-class Pool(Generic[_Item, _Result]):
-    """Worker processes that apply a function to items.
+class Pool:
+    """Worker processes that apply functions to items. They start at once."""
 
-    A worker receives the function with its first items, not as an argument when it starts. This thread would
-    write such an argument to a pipe, and block forever if the worker died before reading it.
-    """
-
-    def __init__(self, function: Callable[[_Item], _Result], workers: int) -> None:
-        self._function = function
+    def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._initialized: set[int] = set()  # ids of workers that have received the function
-        self._pickled = _pickle(function)
-        self._executor = None if self._pickled is None else _create_executor(workers)
+        self._executor = _create_executor(workers)
+        if self._executor is not None:
+            with contextlib.suppress(OSError, RuntimeError), _blocked_signals():
+                for _ in range(workers):  # An executor starts a worker only if it has something to do.
+                    self._executor.submit(os.getpid)
 
     def close(self) -> None:
         """Terminate the workers, whatever they are doing."""
@@ -85,39 +84,42 @@ class Pool(Generic[_Item, _Result]):
                 worker.terminate()
             self._executor.shutdown(cancel_futures=True)
 
-    def results(self, items: Iterator[_Item]) -> Iterator[_Result]:
-        """Yield the result for each item, in order."""
-        tasks: deque[_Task[_Item, _Result]] = deque()
-        while True:
-            while len(tasks) < _ITEMS_AHEAD * (self._workers + 1) and (item := next(items, None)) is not None:
-                tasks.append(_Task(item))
-            if not tasks:
-                return
-            unassigned = deque(task for task in tasks if task.is_unassigned)
-            submitted = sum(not (task.is_unassigned or task.is_done) for task in tasks)
-            while (
-                unassigned
-                and submitted < _SUBMITTED_PER_WORKER * self._workers
-                and self._try_submit(unassigned[0])
-            ):
-                unassigned.popleft()
-                submitted += 1
-            if tasks[0].is_done or not unassigned:
-                task = tasks.popleft()
-                yield task.result(self._function)
-                if task.worker is not None:
-                    self._initialized.add(task.worker)
-            else:
-                unassigned[0].run(self._function)
+    def map_in_order(self, function: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
+        """Yield the result of the function for each item, in order.
 
-    def _try_submit(self, task: _Task[_Item, _Result]) -> bool:
-        if self._executor is not None:
-            pickled = self._pickled if len(self._initialized) < self._workers else None
-            try:
-                task.submit(self._executor, pickled)
-            except (OSError, RuntimeError):
-                return False
-        return self._executor is not None
+        A worker receives the function with its first items, not as an argument when it starts. This thread
+        would write such an argument to a pipe, and block forever if the worker died before reading it.
+        """
+        pickled = _pickle(function)
+        executor = None if pickled is None else self._executor
+        initialized: set[int] = set()  # ids of workers that have received the function
+        tasks: deque[_Task[_Item, _Result]] = deque()
+
+        def read_task() -> _Task[_Item, _Result] | None:
+            is_far_ahead = len(tasks) >= _ITEMS_AHEAD * (self._workers + 1)
+            item = None if is_far_ahead else next(items, None)
+            if item is not None:
+                tasks.append(_Task(function, item))
+            return None if item is None else tasks[-1]
+
+        while True:
+            submitted = sum(not task.is_done for task in tasks)
+            while executor is not None and submitted < _SUBMITTED_PER_WORKER * self._workers:
+                if (task := read_task()) is None:
+                    break
+                if not task.submit(executor, pickled if len(initialized) < self._workers else None):
+                    task.run()
+                    break
+                submitted += 1
+            if not (tasks and tasks[0].is_done) and (task := read_task()) is not None:
+                task.run()
+            elif tasks:
+                task = tasks.popleft()
+                yield task.result()
+                if task.worker is not None:
+                    initialized.add(task.worker)
+            else:
+                return
 
 
 def _pickle(function: Callable[[Any], Any]) -> bytes | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from docsend.checks import submission_rules
 from docsend.codes import Code
-from docsend.delivery import occurrence_order, processes
+from docsend.delivery import occurrence_order
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.model.submission import CheckedSubmission
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from docsend.delivery.batch import Batch, CheckedRow
+    from docsend.delivery.processes import WorkerProcesses
     from docsend.delivery.repetition import ReceivedBefore
     from docsend.manifest.reader import Line, Row
     from docsend.model.submission import SubmissionContent
@@ -74,7 +75,10 @@ class PreflightResult:
 
 
 def run_preflight(
-    batch: Batch, on_progress: Callable[[int], None] = lambda _rows: None, known: ReceivedBefore | None = None
+    batch: Batch,
+    workers: WorkerProcesses,
+    on_progress: Callable[[int], None] = lambda _rows: None,
+    known: ReceivedBefore | None = None,
 ) -> PreflightResult:
     """Check every row of a batch. Call `on_progress` with the number of rows checked so far.
 
@@ -83,11 +87,10 @@ def run_preflight(
     result = PreflightResult()
     duplicates = _DuplicateDetector()
     check = functools.partial(_check_chunk, batch)
-    # Worker processes could not use the keyring that is open in this one.
-    in_process = batch.manifest.needs_keyring
-    chunks = processes.map_in_order(batch.line_chunks(), check, in_process=in_process)
-    with contextlib.closing(chunks):
-        for summaries in chunks:
+    with contextlib.closing(workers):
+        # Worker processes could not use the keyring that is open in this one.
+        apply = map if batch.manifest.needs_keyring else workers.map_in_order
+        for summaries in apply(check, batch.line_chunks()):
             for summary in summaries:
                 for row, problem in duplicates.find_problems(summary):
                     result.record(row, [problem])
@@ -98,7 +101,7 @@ def run_preflight(
                 result.needs_account |= summary.needs_account
                 if summary.problems:
                     result.record(summary.row, summary.problems)
-                on_progress(result.rows)
+            on_progress(result.rows)
             if known is not None:
                 _look_up(summaries, known, result, needs_keys=batch.needs_keys)
     for row in result.faulty:

@@ -7,7 +7,6 @@ or are busy.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import sys
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+
+    from docsend.delivery.pool import Pool
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -26,31 +27,48 @@ _MANY_ITEMS = 16
 _MAX_PROCESSES = 8
 
 
-def map_in_order(
-    items: Iterator[_Item], function: Callable[[_Item], _Result], *, in_process: bool = False
-) -> Generator[_Result, None, None]:
-    """Yield the result of `function` for each item, in order.
+class WorkerProcesses:
+    """Worker processes, one for each core but this process's own. They start when they are needed."""
 
-    If there are many items, or if they take long, worker processes help.
+    def __init__(self) -> None:
+        self._pool: Pool | None = None
 
-    `in_process` keeps all work in this process. Otherwise the function, the items and the results must be
-    picklable. If a worker dies or the function raises in a worker, this process repeats the work.
-    """
-    started = time.monotonic()
-    workers = 0 if in_process else min(_MAX_PROCESSES, _cores()) - 1
-    first = list(itertools.islice(items, _MANY_ITEMS))
-    items = itertools.chain(first, items)
-    is_long = len(first) == _MANY_ITEMS
-    while workers > 0 and not is_long and (item := next(items, None)) is not None:
-        yield function(item)
-        is_long = time.monotonic() - started > _MIN_SHARED_S
-    if is_long and workers > 0:
-        from docsend.delivery.pool import Pool
+    def start(self) -> None:
+        """Start the workers early. They take longer than this process until they have imported everything."""
+        count = min(_MAX_PROCESSES, _cores()) - 1
+        if self._pool is None and count > 0:
+            from docsend.delivery.pool import Pool  # takes 10 ms
 
-        with contextlib.closing(Pool(function, workers)) as pool:
-            yield from pool.results(items)
-    else:
-        yield from map(function, items)
+            self._pool = Pool(count)
+
+    def close(self) -> None:
+        """Terminate the workers, whatever they are doing."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def map_in_order(
+        self, function: Callable[[_Item], _Result], items: Iterator[_Item]
+    ) -> Generator[_Result, None, None]:
+        """Yield the result of `function` for each item, in order.
+
+        If there are many items, or if they take long, the workers help. They can do so only if the function,
+        the items and the results can be pickled. If a worker dies or the function raises in a worker, this
+        process repeats the work.
+        """
+        started = time.monotonic()
+        first = list(itertools.islice(items, _MANY_ITEMS))
+        items = itertools.chain(first, items)
+        is_long = len(first) == _MANY_ITEMS
+        while not is_long and (item := next(items, None)) is not None:
+            yield function(item)
+            is_long = time.monotonic() - started > _MIN_SHARED_S
+        if is_long:
+            self.start()
+        if self._pool is None:
+            yield from map(function, items)
+        else:
+            yield from self._pool.map_in_order(function, items)
 
 
 def _cores() -> int:

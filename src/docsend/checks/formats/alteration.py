@@ -135,7 +135,7 @@ def _find_pdf_alteration(content: bytes) -> Kind | None:
     is_long = len(content) >= _MIN_COMPRESSED_BYTES
     if is_long and not _has_converted_bytes(content) and _lacks_converted_bytes(_compressed_sample(content)):
         return "lines-altered"
-    if _has_right_offset(content) or b"/Filter" not in content:  # Text survives other line endings.
+    if b"/Filter" not in content or _has_right_offset(content):  # Text survives other line endings.
         return None
     if _CHUNK_START.match(content) or _has_chunk_chain(content):
         return "chunked"
