@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from docsend.auth.account import Account
     from docsend.cli.context import CommandContext
     from docsend.delivery.clearance import Clearance
-    from docsend.delivery.deliver import OpenCall
+    from docsend.delivery.sending import OpenCall
     from docsend.model.catalog import Branch
     from docsend.model.document import Document
     from docsend.model.receipt import Delivery, Receipt
@@ -195,7 +195,7 @@ def _send_or_raise(original: Callable[..., Receipt], self: ServiceClient, submis
         return original(self, submission)
 
 
-@bug.replaces("docsend.delivery.deliver:_run_staged_calls")
+@bug.replaces("docsend.delivery.sending:_run_staged_calls")
 def _start_over_with_a_new_key(
     original: Callable[..., Delivery],
     submission: CheckedSubmission,

@@ -1,8 +1,4 @@
-"""Delivery of one checked submission: plan it in the ledger, send it, store the receipt.
-
-A small submission is sent in one exchange. A larger one is sent in stages: declare it, upload the missing
-documents, send it. A small one is also sent in stages if an earlier run already declared it, or if the
-service does not accept it in one exchange.
+"""Delivery of one checked submission: plan it in the ledger, send it (see `sending`), store the receipt.
 
 These invariants hold at every instant. In the code, "Invariant N" marks the place that ensures invariant N:
 1. Nothing is sent before its plan is durable in the ledger, and nothing is reported as received before its
@@ -23,40 +19,27 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from docsend.checks import documents
-from docsend.codes import Code
-from docsend.delivery import kept_receipts, repetition
+from docsend.delivery import kept_receipts, repetition, sending
 from docsend.delivery.clearance import Clearance
 from docsend.delivery.required import RequiredDocuments
 from docsend.errors import DocsendError, Interrupted, InvalidSubmission, LocalError, Refused, Unfinished
 from docsend.i18n import Message
 from docsend.model.receipt import Delivery
-from docsend.service.responses import IncompleteSubmission, OpenSubmission, UnknownSubmission
+from docsend.service.responses import OpenSubmission
 from docsend.storage import receipts
 from docsend.storage.earlier import NotPlanned
 from docsend.storage.receipts import DamagedReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from typing import Protocol
 
     from docsend.model.problem import Problem
     from docsend.model.receipt import Receipt
     from docsend.model.submission import CheckedSubmission
     from docsend.service.client import ServiceClient
-    from docsend.service.responses import Sendable
     from docsend.storage.ledger import Ledger
     from docsend.storage.ledger_rows import LedgerEntry
-
-    class OpenCall(Protocol):
-        """Call that declares a submission to the service, or asks for the submission's status."""
-
-        def __call__(self, *, may_be_received: bool) -> OpenSubmission | Receipt: ...
-
-
-# Unfinished declarations expire, so the service may forget one even between two calls.
-_MAX_ROUNDS = 3
 
 # Other processes may record submissions that are the same while this one settles those that it found. Each is
 # settled once, so only a script that starts more and more of them reaches this number.
@@ -245,18 +228,7 @@ def _upload_planned(
         return planned
     if planned.damaged is not None:
         return kept_receipts.deliver(planned.damaged, service, ledger)
-    try:
-        if not planned.may_be_declared and service.one_exchange.accepts(checked):
-            delivery = _send_in_one_exchange(checked, planned, service, ledger)
-        else:
-            with _recording_refusals(checked, service, ledger):
-                delivery = _send_staged(checked, planned, service, ledger)
-    except _ReceivedAfterAllError as received:
-        delivery = Delivery(received.receipt, is_repeated=False, is_stored=True)
-    except DocsendError as error:
-        error.notices = planned.notices
-        raise
-    return delivery._replace(notices=planned.notices)
+    return sending.send(checked, planned, service, ledger)
 
 
 def record_receipts(
@@ -286,12 +258,9 @@ def resume(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> Delive
             repetition.refuse_to_resume(entry, ledger)
         return status
 
-    try:
-        with _recording_refusals(planned, service, ledger):
-            delivery = _run_staged_calls(planned, reopen, Clearance(), service, ledger)
-    except _ReceivedAfterAllError as received:
-        return Delivery(received.receipt, is_repeated=False, is_stored=True)
-    ledger.record_receipt(service.name, planned.key, delivery.receipt)
+    delivery = sending.finish(planned, reopen, service, ledger)
+    if not delivery.is_stored:
+        ledger.record_receipt(service.name, planned.key, delivery.receipt)
     return delivery
 
 
@@ -324,146 +293,3 @@ def _is_unfinished(entry: LedgerEntry | None) -> bool:
 
 def _is_declared(entry: LedgerEntry | None) -> bool:
     return entry is not None and entry.state not in ("planned", "refused")
-
-
-def _send_in_one_exchange(
-    checked: CheckedSubmission, clearance: Clearance, service: ServiceClient, ledger: Ledger
-) -> Delivery:
-    """Send a submission in one request. If the service does not accept that, send it in stages instead."""
-    # Durable for a personal submission: it may meet a requirement, and the next run must know that.
-    since = ledger.record_sending(service.name, checked.key, is_durable=checked.is_signed)
-    with _recording_refusals(checked, service, ledger):
-        contents = [content for _, content in documents.read_contents(checked.documents)]
-        try:
-            sent = service.send_in_one_exchange(checked, contents, may_be_received=clearance.may_be_received)
-        except DocsendError as error:
-            if error.nothing_arrived:
-                ledger.revert_sending(service.name, checked.key, since)
-            raise
-        if isinstance(sent, Delivery):
-            return sent
-        if not sent.may_be_received:
-            ledger.revert_sending(service.name, checked.key, since)
-        may_be_received = clearance.may_be_received
-        clearance = Clearance(may_be_received=may_be_received or sent.may_be_received)
-        try:
-            delivery = _send_staged(checked, clearance, service, ledger)
-        except Unfinished as error:
-            if (
-                error.is_lasting_refusal
-                and sent.may_be_received
-                and not may_be_received
-                and _is_unknown_to_service(checked, service)
-            ):
-                raise Refused(error.message, error.hint, cause=error.cause) from None
-            raise
-        service.one_exchange.record_fallback(sent)
-        return delivery
-
-
-def _is_unknown_to_service(checked: CheckedSubmission, service: ServiceClient) -> bool:
-    """Return whether the service says that it does not know a submission. Return False if asking it fails.
-
-    An intermediary that blocks sending usually still lets status requests through.
-    """
-    try:
-        service.fetch_status(checked.key, with_token=checked.is_signed)
-    except UnknownSubmission:
-        return True
-    except DocsendError:
-        pass
-    return False
-
-
-def _send_staged(
-    checked: CheckedSubmission, clearance: Clearance, service: ServiceClient, ledger: Ledger
-) -> Delivery:
-    def declare(*, may_be_received: bool) -> OpenSubmission | Receipt:
-        return service.declare(checked, may_be_received=may_be_received)
-
-    return _run_staged_calls(checked, declare, clearance, service, ledger)
-
-
-@contextlib.contextmanager
-def _recording_refusals(submission: Sendable, service: ServiceClient, ledger: Ledger) -> Iterator[None]:
-    """Record a final refusal in the ledger before it is reported.
-
-    If an intermediary refused the submission, first ask the service whether it was received all the same, and
-    raise _ReceivedAfterAllError if so. If it may have been received, raise Unfinished instead.
-    """
-    key = submission.key
-    try:
-        yield
-    except Refused as refusal:
-        codes = [problem.code for problem in refusal.problems] or [refusal.cause or Code.REFUSED]
-        if Code.WITHDRAWN in codes:
-            ledger.record_withdrawn(service.name, key)
-        elif refusal.cause is not None:  # the response came from an intermediary, not from the service
-            if receipt := _find_receipt(submission, service, ledger):
-                raise _ReceivedAfterAllError(receipt) from None
-            if not ledger.record_refused_by_intermediary(service.name, key, refusal.cause.value):
-                raise Unfinished(refusal.message, refusal.hint, cause=refusal.cause) from None
-        else:
-            ledger.record_refused(service.name, key, codes[0].value)
-        raise
-
-
-class _ReceivedAfterAllError(Exception):
-    """Raised when the service has received what an intermediary refused. The receipt is in the ledger."""
-
-    def __init__(self, receipt: Receipt) -> None:
-        super().__init__()
-        self.receipt = receipt
-
-
-def _find_receipt(submission: Sendable, service: ServiceClient, ledger: Ledger) -> Receipt | None:
-    """Ask the service for the receipt of a submission, and store it.
-
-    An intermediary may have refused only the response, and it usually still lets this request through. Return
-    None if asking fails.
-    """
-    with contextlib.suppress(UnknownSubmission, DocsendError):
-        status = service.fetch_status(submission.key, with_token=submission.is_signed)
-        entry = ledger.find(service.name, submission.key) if status.receipt else None
-        if status.receipt and entry is not None and receipts.fits(status.receipt, entry):
-            ledger.record_receipt(service.name, submission.key, status.receipt)
-            return status.receipt
-    return None
-
-
-def _run_staged_calls(
-    submission: Sendable, open_call: OpenCall, clearance: Clearance, service: ServiceClient, ledger: Ledger
-) -> Delivery:
-    """Declare a submission, upload its missing documents, send it and return its delivery.
-
-    `open_call` declares the submission or, if an earlier run has declared it, asks for the submission's
-    status. If the service loses the submission or some of its documents in between, start again. Raise
-    Unfinished after three rounds.
-    """
-    may_be_received = clearance.may_be_received
-    for _ in range(_MAX_ROUNDS):
-        status = open_call(may_be_received=may_be_received)
-        try:
-            if isinstance(status, OpenSubmission):
-                ledger.record_open(service.name, submission.key)
-                _put_missing(submission, status, service, may_be_received=may_be_received)
-                ledger.record_sending(service.name, submission.key, is_durable=submission.is_signed)
-                may_be_received = True
-                return Delivery(service.send(submission), is_repeated=False)
-        except (UnknownSubmission, IncompleteSubmission):
-            continue
-        # If an earlier attempt by this sender may have led to the receipt, it is not a repetition.
-        return Delivery(status, is_repeated=not may_be_received)
-    raise Unfinished(
-        Message("the service keeps losing track of this submission"),
-        Message("nothing is lost: run the same command again later"),
-    )
-
-
-def _put_missing(
-    submission: Sendable, status: OpenSubmission, service: ServiceClient, *, may_be_received: bool
-) -> None:
-    missing = [document for document in submission.documents if document.sha256 in status.missing]
-    # Invariant 2: read_contents yields the checked buffer, or the file if its digest is unchanged.
-    for document, content in documents.read_contents(missing):
-        service.put_document(submission, document, content, may_be_received=may_be_received)

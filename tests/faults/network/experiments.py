@@ -29,6 +29,7 @@ _PRELOADED = (
     "docsend.storage.ledger",
     "docsend.sandbox.server",
     "docsend.delivery.deliver",
+    "docsend.delivery.sending",
     "docsend.service.client",
     "docsend.config.settings",
     "encodings.idna",
