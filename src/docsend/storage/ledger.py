@@ -36,13 +36,13 @@ from docsend.storage import (
     files,
     identity_key,
     ledger_damage,
+    ledger_plans,
     ledger_rows,
     ledger_schema,
     receipts,
     sqlite,
     use_lock,
 )
-from docsend.storage.earlier import NotPlanned
 from docsend.storage.ledger_rows import DamagedRow
 from docsend.storage.ledger_transitions import Transition
 from docsend.storage.old_entries import OldEntries, OldMatches
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from docsend.model.receipt import Receipt
     from docsend.model.states import State
     from docsend.model.submission import CheckedSubmission
-    from docsend.storage.earlier import EarlierSubmission
+    from docsend.storage.earlier import EarlierSubmission, NotPlanned
     from docsend.storage.identity_key import IdentityDigests, IdentityKey
     from docsend.storage.ledger_rows import LedgerEntry
 
@@ -259,18 +259,21 @@ class Ledger:
         if not checked:
             return []
         now = self._timestamp()
-        olds = [OldMatches()] * len(checked)
+        olds: list[OldMatches | None] = [None] * len(checked)
         if not anyway:
             # Before the transaction, because comparing many entries takes a while.
             with self._local_errors(), self._lock:
                 entries = self._old_entries(service)
             olds = list(map(entries.find, checked))
-        return self._write(
-            lambda connection: [
-                self._plan(connection, service, submission, now, old, anyway=anyway)
+
+        def write(connection: sqlite3.Connection) -> list[LedgerEntry | NotPlanned]:
+            key = self._identity_key(connection)
+            return [
+                ledger_plans.plan(connection, service, submission, key, now, old)
                 for submission, old in zip(checked, olds, strict=True)
             ]
-        )
+
+        return self._write(write)
 
     def record_found(
         self, service: str, checked: CheckedSubmission, state: State, receipt: Receipt | None
@@ -281,7 +284,7 @@ class Ledger:
         transition = Transition(service, checked.key, state, now, body)
 
         def write(connection: sqlite3.Connection) -> None:
-            self._insert_plan(connection, service, checked, now)
+            ledger_plans.insert(connection, service, checked, self._identity_key(connection), now)
             transition.apply(connection)
 
         self._write(write)
@@ -381,58 +384,6 @@ class Ledger:
         self._apply([Transition(service, key, "withdrawn", self._timestamp())])
 
     # -- implementation --------------------------------------------------------------------------------
-
-    def _plan(
-        self,
-        connection: sqlite3.Connection,
-        service: str,
-        checked: CheckedSubmission,
-        now: str,
-        old: OldMatches,
-        *,
-        anyway: bool,
-    ) -> LedgerEntry | NotPlanned:
-        """Record a submission, unless it is the same as an earlier one. See `record_plan`."""
-        known = next(iter(self._select("WHERE service = ? AND key = ?", service, checked.key)), None)
-        if known is not None and known.state == "received":
-            return self._insert_plan(connection, service, checked, now)
-        unfinished = known if known is not None and known.state != "refused" else None
-        if unfinished is None and (missing := earlier.missing_occurrence(connection, service, checked)):
-            return missing
-        key = self._identity_key(connection)
-        found = [] if anyway else earlier.find(connection, service, checked, key, old)
-        certain = tuple(each for each in found if each.is_certain)
-        if certain and not (known is not None and known.state == "withdrawn"):
-            return NotPlanned(certain, unfinished=unfinished)
-        return self._insert_plan(connection, service, checked, now)._replace(
-            received_instead=tuple(each.entry for each in certain if each.is_received),
-            perhaps_same=() if unfinished else tuple(each.entry for each in found),
-        )
-
-    def _insert_plan(
-        self, connection: sqlite3.Connection, service: str, checked: CheckedSubmission, now: str
-    ) -> LedgerEntry:
-        """Record a new or refused submission as `planned`, and return its entry.
-
-        A submission in another state keeps that state. Unless it is received or withdrawn, the paths of its
-        documents are updated. An entry of version 0.1.0 gains its digests: the same key is the same person.
-        """
-        where = "service = ? AND key = ?"
-        digests = self._identity_key(connection).digests(checked)
-        known = self._select(f"WHERE {where}", service, checked.key)
-        changes: dict[str, object] = {}
-        if not known:
-            ledger_rows.insert(connection, service, checked, digests, planned_at=now)
-        elif known[0].state == "refused":
-            changes = {"state": "planned", "problem": None, "changed_at": now}
-        if known and not known[0].has_digests:
-            changes |= {"reference_digest": digests.reference, "content_digest": digests.content}
-        if changes:
-            ledger_rows.update(connection, changes, where, (service, checked.key))
-        (entry,) = self._select(f"WHERE {where}", service, checked.key)
-        if entry.state not in ("received", "withdrawn"):
-            ledger_rows.write_documents(connection, service, checked)
-        return entry._replace(is_newly_planned=not known or known[0].state == "refused")
 
     def _identity_key(self, connection: sqlite3.Connection) -> IdentityKey:
         """Return the key of the digests, read once. Raise LocalError if its file is missing or differs."""
