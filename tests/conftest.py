@@ -75,6 +75,15 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.modules["httpx"] = importlib.import_module("httpx2")
 
 
+# -- several processes -------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers for `-n auto`: tests wait for timers and processes half of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 # -- missing system packages -------------------------------------------------------------------------------
 
 _MISSING_PROPERTY = "left out for want of"
@@ -155,7 +164,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, guard: pytest.MonkeyPatch) ->
     guard.setenv("LANG", "C.UTF-8")
     guard.setenv("TERM", "dumb")
     # A service that does not respond must not delay a test for minutes.
-    guard.setenv("DOCSEND_PATIENCE", "2")
+    guard.setenv("DOCSEND_PATIENCE", "1")
     guard.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return home
 

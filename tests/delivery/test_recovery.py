@@ -209,7 +209,11 @@ def test_a_retry_after_beyond_the_retry_time_is_reported_and_not_waited_for(run,
     assert "in 3600 s, as the service asks" in outcome.err
 
 
-def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(run, sandbox, payslip) -> None:
+def test_retry_after_as_a_date_is_relative_to_the_service_s_own_clock(
+    run, sandbox, payslip, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "5")
+
     def intercept(request, count, phase):
         if (call_name(request), count, phase) != ("submit", 1, "before"):
             return None

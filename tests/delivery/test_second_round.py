@@ -20,7 +20,7 @@ pytestmark = pytest.mark.everywhere
 def test_a_service_that_is_away_for_longer_than_a_call_is_retried_loses_no_row(
     run, sandbox, tmp_path, monkeypatch, staged
 ) -> None:
-    monkeypatch.setenv("DOCSEND_PATIENCE", "2")
+    monkeypatch.setenv("DOCSEND_PATIENCE", "1")
     file, report = save_manifest(tmp_path, make_rows(tmp_path, 40)), tmp_path / "r.csv"
     away: list[float] = []
 
@@ -28,7 +28,7 @@ def test_a_service_that_is_away_for_longer_than_a_call_is_retried_loses_no_row(
         if staged and request.headers.get("content-type", "").startswith("multipart/"):
             return doubles.Reply(415)
         if phase == "before" and len(requests) > 15 and not away:
-            away.append(time.monotonic() + 3)
+            away.append(time.monotonic() + 1.5)
         return doubles.Reply(503) if away and time.monotonic() < away[0] else None
 
     with doubles.relay(sandbox.url, go_away) as (url, requests):
@@ -46,7 +46,7 @@ def test_a_row_that_fails_while_the_others_are_received_is_tried_once_more(run, 
 
     def refuse_for_a_while(request, _count, _phase):
         is_affected = b'"reference":"client 3"' in request.body
-        return doubles.Reply(503) if is_affected and time.monotonic() - began < 2.5 else None
+        return doubles.Reply(503) if is_affected and time.monotonic() - began < 1.3 else None
 
     with doubles.relay(sandbox.url, refuse_for_a_while) as (url, _):
         outcome = run("send", "--batch", file, "--service", url)
