@@ -330,6 +330,7 @@ _HOSTILE: dict[str, Callable[[], bytes]] = {
     "PDF large page nodes": _large_nodes,
     "PDF many kids": lambda: _pdf(kids=_filled(b"3 0 R ")),
     "PDF deflate bombs": _bombs,
+    "PDF words that begin like objects": lambda: _pdf(behind=_filled(b"obj<")),
     "PDF %PDF-": lambda: _filled(b"%PDF-"),
     "JPEG restart markers": lambda: b"\xff\xd8\xff" + _filled(b"\xd0\xff"),
     "JPEG empty segments": lambda: b"\xff\xd8" + _filled(b"\xff\xe0\0\2"),

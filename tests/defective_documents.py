@@ -163,9 +163,22 @@ def pdf_with_empty_owner_password(revision: Literal[2, 3, 5]) -> bytes:
     return samples.pdf().replace(b"trailer <<", b"trailer << " + entry)
 
 
-def linearized_pdf() -> bytes:
-    with pikepdf.open(io.BytesIO(text_pdf())) as document:
-        return save(document, linearize=True)
+def linearized_pdf(*, streams: bool = False) -> bytes:
+    with pikepdf.open(io.BytesIO(text_pdf(1 if streams else 2))) as document:
+        return save(document, linearize=True, object_stream_mode=_mode(streams=streams))
+
+
+def encrypted(content: bytes) -> bytes:
+    """Return a PDF that opens without a password, and whose objects are in encrypted streams.
+
+    The entries of its catalog are references, as most programs write them.
+    """
+    with pikepdf.open(io.BytesIO(content)) as document:
+        for name in ("/AcroForm", "/Collection"):
+            if name in document.Root:
+                document.Root[name] = document.make_indirect(document.Root[name])
+        encryption = pikepdf.Encryption(owner="fictional-owner", user="", R=4)
+        return save(document, encryption=encryption, object_stream_mode=_mode(streams=True))
 
 
 def restricted_pdf() -> bytes:
@@ -427,6 +440,12 @@ CASES = [
         ("?document-altered",),
     ),
     Case(
+        "a linearized PDF of object streams whose LF became CR LF",
+        "a.pdf",
+        lambda: linearized_pdf(streams=True).replace(b"\n", b"\r\n"),
+        ("?document-altered",),
+    ),
+    Case(
         "a PDF with the chunk sizes of HTTP",
         "a.pdf",
         lambda: chunked(text_pdf(8)),
@@ -468,6 +487,18 @@ CASES = [
     # 4: pages
     Case("a PDF without pages", "a.pdf", empty_pdf, DAMAGED),
     Case("a PDF without a catalog", "a.pdf", pdf_without_catalog, DAMAGED),
+    Case(
+        "a PDF whose trailer names no catalog",
+        "a.pdf",
+        lambda: text_pdf().replace(b"/Root", b"/Foot"),
+        DAMAGED,
+    ),
+    Case(
+        "a PDF whose trailer names a catalog that does not exist",
+        "a.pdf",
+        lambda: re.sub(rb"/Root \d+", b"/Root 99", text_pdf()),
+        DAMAGED,
+    ),
     Case("a PDF whose page is lost", "a.pdf", pdf_with_lost_page, DAMAGED),
     # 5: what only Adobe's programs show
     Case("a dynamic XFA form", "a.pdf", xfa_form, ("?xfa-form",)),
@@ -479,7 +510,29 @@ CASES = [
         lambda: portfolio(streams=True),
         ("?portfolio-pdf",),
     ),
-    # 6 and 7: endings
+    Case(
+        "an encrypted XFA form in object streams",
+        "a.pdf",
+        lambda: encrypted(xfa_form()),
+        (*RESTRICTED, "?xfa-form"),
+        RESTRICTED,
+    ),
+    Case(
+        "an encrypted portfolio in object streams",
+        "a.pdf",
+        lambda: encrypted(portfolio()),
+        (*RESTRICTED, "?portfolio-pdf"),
+        RESTRICTED,
+    ),
+    # 6 and 7: headers and endings
+    Case("a PDF behind 1,100 other bytes", "a.pdf", lambda: b"x" * 1100 + text_pdf(), REPAIRED),
+    Case("a PDF without its header", "a.pdf", lambda: text_pdf().partition(b"\n")[2], REPAIRED),
+    Case("a PDF with a misspelt header", "a.pdf", lambda: text_pdf().replace(b"%PDF-", b"%PDF", 1), REPAIRED),
+    Case(
+        "a PDF whose table is beyond every file",
+        "a.pdf",
+        lambda: re.sub(rb"startxref\s+\d+", b"startxref\n" + b"9" * 20, text_pdf()),
+    ),
     Case("a linearized PDF without its last newline", "a.pdf", lambda: linearized_pdf().rstrip(b"\r\n")),
     Case("a linearized PDF without %%EOF", "a.pdf", lambda: linearized_pdf().rstrip(b"\r\n%EOF")),
     Case("a linearized PDF that lost 12 bytes", "a.pdf", lambda: linearized_pdf()[:-12], DAMAGED),

@@ -63,14 +63,23 @@ def test_rc4_gives_the_published_key_streams(key, keystream) -> None:
     assert pdf_encryption.rc4(bytes.fromhex(key), bytes(16)).hex() == keystream
 
 
-def test_the_warning_says_what_a_pdf_forbids(run, tmp_path) -> None:
-    allow = pikepdf.Permissions(
-        print_lowres=False, print_highres=False, extract=False, modify_annotation=True
-    )
+@pytest.mark.parametrize(
+    ("denied", "forbidden"),
+    [
+        (("print_lowres", "print_highres", "extract"), "printing, copying"),
+        (("print_highres",), "printing in high quality"),
+        (("modify_form", "modify_assembly"), None),  # allowed together with comments and changes
+    ],
+)
+def test_the_warning_says_what_a_pdf_forbids(run, tmp_path, denied, forbidden) -> None:
+    allow = pikepdf.Permissions(**dict.fromkeys(denied, False))
     content = defective_documents.encrypted_pdf(4, allow=allow)
     outcome = run("send", samples.write(tmp_path, "a.pdf", content), *SEND)
     (problem,) = outcome.json["problems"]
-    assert problem["message"].endswith("opens without a password, but forbids printing, copying")
+    end = (
+        f"opens without a password, but forbids {forbidden}" if forbidden else "but opens without a password"
+    )
+    assert problem["message"].endswith(end)
     assert problem["severity"] == "warning"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pikepdf
 import pytest
 
+import defective_documents
 import samples
 from docsend.checks.formats import detect
 
@@ -168,6 +170,21 @@ def test_no_corrupt_file_makes_the_check_fail() -> None:
                 assert isinstance(detect.find_defects(bytes(broken), format_), tuple), name
 
 
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**20 - 1, 0])
+def test_no_number_in_a_pdf_makes_the_check_fail(number) -> None:
+    documents = [
+        defective_documents.text_pdf(1),
+        defective_documents.linearized_pdf(),
+        defective_documents.encrypted_pdf(4),
+        defective_documents.encrypted_pdf(3, streams=True),
+        defective_documents.xfa_form(streams=True),
+    ]
+    for content in documents:
+        for found in re.finditer(rb"(?<![\w.])\d{1,10}(?![\w.])", content):
+            changed = content[: found.start()] + b"%d" % number + content[found.end() :]
+            assert isinstance(detect.find_defects(changed, "pdf"), tuple), found
+
+
 def test_a_pdf_whose_last_revision_is_truncated_is_damaged() -> None:
     revised = PDF + b"\n7 0 obj\n<< /Title (fictional) >>\nendobj\n"
     assert find_kinds(PDF + b"\n", "pdf") == []
@@ -223,6 +240,7 @@ _SLOW_INPUTS = {
     "two numbers and blanks": lambda size: _pdf_and(b"1" + b" " * (size // 24) + b"1" + b" " * size),
     "blanks": lambda size: _pdf_and(b"\v" * size),
     "numbers": lambda size: _pdf_and(b"1 " * (size // 2)),
+    "words that begin like objects": lambda size: _pdf_and(b"obj<" * (size // 4)),
     "endings": lambda size: _pdf_and(b"startxref " * (size // 10)),
     "an unterminated startxref": lambda size: b"%PDF-1.4\nstartxref" + b"\v" * size,
     "an unterminated number": lambda size: b"%PDF-1.4\nstartxref " + b"1" * size,

@@ -17,9 +17,12 @@ import os
 import sys
 import threading
 from collections import Counter
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from docsend.isolation.processes import START_LIMIT_S, ChildProcess
+
+if TYPE_CHECKING:
+    from docsend.model.document import DefectKind
 
 Outcome = Literal["opens", "damaged", "needs-password", "unsupported", "gave-up", "unavailable"]
 
@@ -51,9 +54,11 @@ class Decoded(NamedTuple):
     is_encrypted: bool = False  # A PDF that is encrypted and opens without a password.
     forbidden: tuple[str, ...] = ()  # What the owner of a PDF forbids, of FORBIDDEN.
     has_errors: bool = False  # It opens, but some data of its pages or pictures is corrupt.
+    needs_adobe: tuple[DefectKind, ...] = ()  # What only Adobe's programs show of a PDF, of NEEDS_ADOBE.
 
 
-FORBIDDEN = ("printing", "changing", "copying", "commenting")
+FORBIDDEN = ("printing", "changing", "copying", "commenting", "sharp-printing")
+NEEDS_ADOBE: tuple[DefectKind, ...] = ("xfa", "portfolio")
 _GAVE_UP = Decoded("gave-up")
 _UNAVAILABLE = Decoded("unavailable")
 
@@ -185,9 +190,17 @@ class _Decoders:
 def _parse_reply(line: bytes) -> Decoded | None:
     """Return the child's reply, or None if it is none. A document may have taken over the decoder."""
     try:
-        outcome, is_repaired, is_encrypted, forbidden, has_errors = json.loads(line)
-        if outcome in get_args(Outcome) and all(word in FORBIDDEN for word in forbidden):
-            return Decoded(outcome, bool(is_repaired), bool(is_encrypted), tuple(forbidden), bool(has_errors))
+        outcome, is_repaired, is_encrypted, forbidden, has_errors, needs_adobe = json.loads(line)
+        are_known = set(forbidden) <= set(FORBIDDEN) and set(needs_adobe) <= set(NEEDS_ADOBE)
+        if outcome in get_args(Outcome) and are_known:
+            return Decoded(
+                outcome,
+                bool(is_repaired),
+                bool(is_encrypted),
+                tuple(forbidden),
+                bool(has_errors),
+                tuple(needs_adobe),
+            )
     except (ValueError, TypeError):
         pass
     return None

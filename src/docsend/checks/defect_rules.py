@@ -89,6 +89,7 @@ _OPERATIONS = {
     "changing": Message("changes"),
     "copying": Message("copying"),
     "commenting": Message("comments"),
+    "sharp-printing": Message("printing in high quality"),
 }
 
 

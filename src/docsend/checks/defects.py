@@ -88,6 +88,7 @@ def _after_success(defects: tuple[Defect, ...], decoded: Decoded) -> tuple[Defec
     kinds = {defect.kind for defect in found}
     if decoded.is_encrypted and "restricted" not in kinds:
         found[Defect("restricted", decoded.forbidden)] = None
+    found |= dict.fromkeys(map(Defect, decoded.needs_adobe))
     explanations = {"chunked", "damaged", "lengths-wrong", "lines-altered", "repaired"}
     if decoded.is_repaired and not kinds & explanations:
         found[Defect("repaired")] = None

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import pikepdf
 
+    from docsend.model.document import DefectKind
+
 _MAX_STREAM_BYTES = 256 * 2**20  # of one stream. Windows has no limit for the memory of a process.
 _REPAIR = re.compile(r"reconstruct|recover", re.IGNORECASE)
 _UNKNOWN = re.compile(r"unsupported|unfilterable", re.IGNORECASE)
@@ -119,7 +121,9 @@ def _decode_pages(pdf: pikepdf.Pdf, *, is_followed: bool, is_content_expected: b
     is_empty = len(pdf.pages) == 0 or is_content_lost
     if is_empty or is_page_lost or is_picture_lost:
         return Decoded("damaged")
-    return Decoded("opens", is_repaired, pdf.is_encrypted, _forbidden(pdf.allow), has_errors)
+    return Decoded(
+        "opens", is_repaired, pdf.is_encrypted, _forbidden(pdf.allow), has_errors, _needs_adobe(pdf.Root)
+    )
 
 
 def _content_streams(page: pikepdf.Dictionary) -> list[pikepdf.Stream]:
@@ -291,4 +295,24 @@ def _forbidden(permissions: pikepdf.Permissions) -> tuple[str, ...]:
         "copying": permissions.extract,
         "commenting": permissions.modify_annotation,
     }
-    return tuple(action for action, allowed in is_allowed.items() if not allowed)
+    forbidden = [action for action, allowed in is_allowed.items() if not allowed]
+    if permissions.print_lowres and not permissions.print_highres:
+        forbidden.append("sharp-printing")
+    return tuple(forbidden)
+
+
+def _needs_adobe(catalog: pikepdf.Object) -> tuple[DefectKind, ...]:
+    """Return whether a PDF is a dynamic XFA form or a portfolio, as `formats.pdf` finds it in its text."""
+    import pikepdf
+
+    found: list[DefectKind] = []
+    form = catalog.get("/AcroForm")
+    if isinstance(form, pikepdf.Dictionary) and "/XFA" in form:
+        form_fields = form.get("/Fields")
+        has_fields = isinstance(form_fields, pikepdf.Array) and len(form_fields) > 0
+        needs_rendering: object = catalog.get("/NeedsRendering")
+        if needs_rendering is True or not has_fields:
+            found.append("xfa")
+    if isinstance(catalog.get("/Collection"), pikepdf.Dictionary):
+        found.append("portfolio")
+    return tuple(found)

@@ -33,6 +33,7 @@ _SIZE_LINE = rb"[ \t]{0,8}(?:;[^\r\n]{0,64})?\r?\n"
 _CHUNK_START = re.compile(rb"\A[0-9A-Fa-f]{1,8}" + _SIZE_LINE + rb"%PDF-")
 _CHUNK = re.compile(rb"\r?\n([0-9A-Fa-f]{1,6})" + _SIZE_LINE)
 _MAX_CANDIDATES = 64
+_MAX_COUNTS = 32  # of line feeds in a file that may consist of little else
 _MAX_STREAMS = 16
 _MAX_SAMPLED_STREAMS = 64
 _SAMPLE_BYTES = 16 * 1024
@@ -181,7 +182,7 @@ def _has_right_offset(content: bytes) -> bool:
     """
     ending = STARTXREF.match(content, max(0, content.rfind(b"startxref")))
     offset = int(ending[1]) if ending is not None else 0
-    return 2 * offset > len(content) and _TABLE.match(content, offset) is not None
+    return len(content) < 2 * offset < 2 * len(content) and _TABLE.match(content, offset) is not None
 
 
 def _has_chunk_chain(content: bytes) -> bool:
@@ -194,26 +195,20 @@ def _has_chunk_chain(content: bytes) -> bool:
 
 
 def _has_grown_by_line_feeds(content: bytes) -> bool:
-    """Return whether the cross-reference table is as far behind its given offset as there are line feeds.
+    """Return whether a cross-reference table is as far behind its given offset as there are line feeds.
 
-    This proves that each LF has become CR LF.
+    This proves that each LF has become CR LF. In a linearized file, the table is near the start.
     """
-    at = content.rfind(b"startxref")
-    ending = STARTXREF.match(content, max(0, at))
+    ending = STARTXREF.match(content, max(0, content.rfind(b"startxref")))
     if ending is None or _LONE_LINE_FEED.search(content) is not None:
         return False
-    given = int(ending[1])
-    tables = [table for table in _last_tables(content, at) if table > given]
-    return any(table - content.count(b"\n", 0, table) == given for table in tables)
-
-
-def _last_tables(content: bytes, end: int) -> Iterator[int]:
-    """Yield the offsets of the last cross-reference table and stream before `end`, or -1."""
-    yield content.rfind(b"xref", 0, end)
-    stream = content.rfind(b"/XRef", 0, end)
-    head = content.rfind(b"obj", 0, max(0, stream))
-    line = max(content.rfind(b"\n", 0, max(0, head)), content.rfind(b"\r", 0, max(0, head)))
-    yield line + 1
+    given = at = int(ending[1])
+    for _ in range(_MAX_COUNTS):
+        moved = given + content.count(b"\n", 0, at)
+        if moved == at or moved >= len(content):
+            break
+        at = moved
+    return given < at < len(content) and _TABLE.match(content, at) is not None
 
 
 def _are_lengths_wrong(content: bytes) -> bool:

@@ -57,12 +57,11 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"{\\rtf", "rtf"),
 )
 _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
-_PDF_HEADER_BYTES = 1024
 
 
 def detect_format(content: bytes) -> str | None:
     """Return the format of the content ("pdf", "jpeg", ...), or None if it is unknown."""
-    start = content[:_PDF_HEADER_BYTES]
+    start = content[: pdf.HEADER_BYTES]
     if start.startswith(b"%PDF-"):
         return "pdf"
     # ISO 32000-1, 7.5.2, note: readers accept the header anywhere in the first 1024 bytes. A mail header, the
@@ -77,7 +76,9 @@ def detect_format(content: bytes) -> str | None:
         return "avif"
     if has_pdf_header and name in (None, "bmp"):
         return "pdf"
-    return name or ("html" if _HTML_START.match(start[:512]) else None)
+    if name is None and _HTML_START.match(start[:512]):
+        return "html"
+    return "pdf" if name is None and pdf.is_headless(content) else name
 
 
 def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
@@ -90,9 +91,12 @@ def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
         return ()
     try:
         defects = find(content)
-    except (struct.error, IndexError, ValueError, OverflowError):
+    except _MALFORMED:
         defects = (Defect("damaged"),)
-    altered = alteration.find_defects(content, format_name)
+    try:
+        altered = alteration.find_defects(content, format_name)
+    except _MALFORMED:
+        altered = ()
     if not altered:
         return defects
     if any(defect.kind == "altered" for defect in altered):
@@ -102,6 +106,8 @@ def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
     return defects + altered
 
 
+# What a check raises about a number that leads out of the file, or that is none.
+_MALFORMED = (struct.error, IndexError, ValueError, OverflowError)
 _FINDERS: dict[str, Callable[[bytes], tuple[Defect, ...]]] = {
     "pdf": pdf.find_defects,
     "jpeg": jpeg.find_defects,

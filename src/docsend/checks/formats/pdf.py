@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,16 @@ _PAGES = re.compile(rb"/Pages" + BLANK + rb"{0,16}" + REFERENCE)
 _FORM = re.compile(rb"/AcroForm" + BLANK + rb"{0,16}" + REFERENCE)
 _KIDS = re.compile(rb"/Kids" + BLANK + rb"{0,16}\[" + BLANK + rb"{0,16}" + REFERENCE)
 _PAGE = re.compile(rb"/Type" + BLANK + rb"{0,16}/Page\b")
-_CATALOG = re.compile(rb"/Type" + BLANK + rb"{0,16}/Catalog\b")
 _HEAD_END = re.compile(rb"obj" + BLANK + rb"{0,16}(?:[<\[(/+\-.\d]|true\b|false\b|null\b|\Z)")
 # An object that begins a line: "12 0 obj" in the middle of a log file's line is not one.
 _HEAD_START = re.compile(
     rb"(?:\A|[\r\n])" + BLANK + rb"{0,16}\d{1,10}" + BLANK + rb"{1,16}\d{1,5}" + BLANK + rb"{1,16}\Z"
 )
 _MAX_HEAD_BYTES = 64
+_MAX_HEADS = 2**16  # that are looked at behind the end. More than these are made up.
 
+HEADER_BYTES = 1024  # that contain the header (ISO 32000-1, 7.5.2, note)
+_ENDING_BYTES = 1024  # that contain `startxref` if nothing was appended
 _LOST_END_BYTES = 8  # the last line, "%%EOF", with its line endings
 _MAX_FIRST_PAGE_BYTES = 2048  # of a linearized file: its parameters and the table of its first page
 _MAX_TRAILER_BYTES = 64 * 1024
@@ -45,6 +48,12 @@ _REPAIRED = Defect("repaired", is_certain=False)
 _DOUBT = Defect("doubtful")
 
 
+def is_headless(content: bytes) -> bool:
+    """Return whether content without a header is a PDF all the same, by its end. Viewers open such a file."""
+    at = content.rfind(b"startxref", max(0, len(content) - _ENDING_BYTES))
+    return at >= 0 and STARTXREF.match(content, at) is not None and b"endobj" in content
+
+
 def find_defects(content: bytes) -> tuple[Defect, ...]:
     """Return the defects: a missing end, a password, no page, or content that only Adobe's programs show.
 
@@ -53,6 +62,8 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     """
     found: list[Defect] = []
     table_at: int | None = None
+    if b"%PDF-" not in content[:HEADER_BYTES]:
+        found.append(_REPAIRED)
     length = _linearized_length(content)
     if length is not None and length > len(content) + _LOST_END_BYTES:
         return (_DAMAGED,)
@@ -103,7 +114,7 @@ def _has_object(content: bytes, start: int) -> bool:
         return False
     return any(
         _HEAD_START.search(content[max(start, found.start() - _MAX_HEAD_BYTES) : found.start()])
-        for found in _HEAD_END.finditer(content, start)
+        for found in itertools.islice(_HEAD_END.finditer(content, start), _MAX_HEADS)
     )
 
 
@@ -122,7 +133,7 @@ def _find_trailer(content: bytes, offset: int) -> tuple[bytes | None, int | None
 
     If there is neither at `offset`, return the last one in the file, or None, and no position.
     """
-    header = content.find(b"%PDF-", 0, 1024)
+    header = content.find(b"%PDF-", 0, HEADER_BYTES)
     for start in (header + offset, offset):
         table = content[start : start + 64].lstrip()
         if table.startswith(b"xref"):
@@ -211,12 +222,17 @@ def _find_page_defects(
     root = _ROOT.search(trailer)
     catalog = objects.find_referenced(root) if root else None
     if catalog is None or b"/Pages" not in catalog:
-        yield from _find_lost_catalog_defects(content, is_encrypted=is_encrypted)
+        # It may be in an object stream, which cannot be decrypted here.
+        yield _DOUBT if is_encrypted and b"/ObjStm" in content else _DOUBTFUL_DAMAGE
         return
-    if b"/Collection" in catalog and isinstance(_entry(catalog, b"Collection", objects), dict):
-        yield Defect("portfolio")
+    if b"/Collection" in catalog:
+        collection = _entry(catalog, b"Collection", objects)
+        if isinstance(collection, dict):
+            yield Defect("portfolio")
+        elif collection is None and is_encrypted:
+            yield _DOUBT  # It may be in an object stream, which cannot be decrypted here.
     if b"/AcroForm" in catalog:
-        yield from _find_form_defects(catalog, objects)
+        yield from _find_form_defects(catalog, objects, is_encrypted=is_encrypted)
     pages = _PAGES.search(catalog)
     if pages is None or not _has_page(pages, objects):
         yield from _find_page_tree_defects(catalog, objects, is_encrypted=is_encrypted)
@@ -243,18 +259,6 @@ def _has_page(root: re.Match[bytes], objects: Objects) -> bool:
             return _PAGE.search(text) is not None
         reference = kids
     return False
-
-
-def _find_lost_catalog_defects(content: bytes, *, is_encrypted: bool) -> Iterator[Defect]:
-    """Yield what follows if the trailer leads to no catalog: viewers search the file for one."""
-    has_page = _PAGE.search(content) is not None
-    found = _CATALOG.search(content)
-    if has_page and found and _PAGES.search(content, max(0, found.start() - 1024), found.end() + 1024):
-        yield _REPAIRED
-    elif is_encrypted and b"/ObjStm" in content:
-        yield _DOUBT
-    else:
-        yield _DOUBTFUL_DAMAGE
 
 
 def _find_page_tree_defects(catalog: bytes, objects: Objects, *, is_encrypted: bool) -> Iterator[Defect]:
@@ -308,19 +312,23 @@ def _leaves(root: Value, objects: Objects) -> Iterator[dict[bytes, Value]]:
             yield node
 
 
-def _find_form_defects(catalog: bytes, objects: Objects) -> Iterator[Defect]:
+def _find_form_defects(catalog: bytes, objects: Objects, *, is_encrypted: bool) -> Iterator[Defect]:
     """Yield "xfa" for a dynamic form (XFA 3.3, "dynamic forms").
 
     Its pages exist only in the XML that Adobe's programs render. Other viewers show one page, which says
     "Please wait...".
     """
     reference = _FORM.search(catalog)
-    text = catalog if reference is None else objects.find_referenced(reference) or b""
-    if b"/XFA" not in text:
+    text = catalog if reference is None else objects.find_referenced(reference)
+    if text is None and is_encrypted:
+        yield _DOUBT  # The form may be in an object stream, which cannot be decrypted here.
+    if text is None or b"/XFA" not in text:
         return
     form = _entry(catalog, b"AcroForm", objects)
     if not isinstance(form, dict) or b"XFA" not in form:
         return
-    needs_rendering = _entry(catalog, b"NeedsRendering", objects) is True
-    if needs_rendering or objects.resolve(form.get(b"Fields")) in (None, []):
+    form_fields = objects.resolve(form.get(b"Fields"))
+    if _entry(catalog, b"NeedsRendering", objects) is True or form_fields == []:
         yield Defect("xfa")
+    elif form_fields is None:
+        yield _DOUBT if is_encrypted and b"Fields" in form else Defect("xfa")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PADDING = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
 # Table 22: bits of /P, numbered from 1, that allow an operation.
 _PERMISSIONS = (("printing", 3), ("changing", 4), ("copying", 5), ("commenting", 6))
+_PRINTING_BIT, _SHARP_PRINTING_BIT = 3, 12
 _STANDARD = b"Standard"
 _IDENTITY = b"Identity"
 
@@ -77,11 +78,22 @@ def _opens_with_padding(
 
 
 def forbidden_operations(encryption: Mapping[bytes, Value]) -> tuple[str, ...]:
-    """Return the operations that /P forbids, of "printing", "changing", "copying" and "commenting"."""
-    permissions = encryption.get(b"P")
+    """Return the operations that /P forbids, of `decoders.FORBIDDEN` (ISO 32000-1, table 22).
+
+    Filling in forms and assembling need no names of their own: they are forbidden only together with
+    comments and changes.
+    """
+    permissions, revision = encryption.get(b"P"), encryption.get(b"R")
     if not isinstance(permissions, int):
         return ()
-    return tuple(name for name, bit in _PERMISSIONS if not permissions >> (bit - 1) & 1)
+
+    def is_allowed(bit: int) -> bool:
+        return bool(permissions >> (bit - 1) & 1)
+
+    forbidden = [name for name, bit in _PERMISSIONS if not is_allowed(bit)]
+    if is_allowed(_PRINTING_BIT) and not is_allowed(_SHARP_PRINTING_BIT) and revision != 2:
+        forbidden.append("sharp-printing")
+    return tuple(forbidden)
 
 
 def _key_length(encryption: Mapping[bytes, Value], revision: int) -> int | None:
