@@ -320,6 +320,9 @@ def bmp_of(depth: int, compression: int, *, colors: int = 0, header: int = 40, m
     return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + header + 1024) + body
 
 
+_RUNS = b"".join(b"\x08" + bytes([row, 0, 0]) for row in range(1, 9))  # 8 rows of 8 pixels
+
+
 def red_bmp() -> bytes:
     """Return a BMP of one color, whose pixels contain each line feed behind a carriage return."""
     buffer = io.BytesIO()
@@ -356,6 +359,7 @@ DAMAGED = ("damaged-document",)
 MISMATCH = ("content-mismatch",)
 UNVIEWABLE = ("unviewable-image",)
 RESTRICTED = ("?restricted-pdf",)
+RARE = ("?rare-image",)
 REPAIRED = ("?repaired-by-viewers",)
 ALTERED = ("document-altered",)
 
@@ -535,7 +539,7 @@ CASES = [
         lambda: tiff_of(next_directory=struct.pack("<I", 600)),
         DAMAGED,
     ),
-    Case("a BigTIFF", "a.tif", big_tiff, ("?rare-image",)),
+    Case("a BigTIFF", "a.tif", big_tiff, RARE),
     Case("a TIFF of one color that looks like line ends", "a.tif", red_tiff, (), ("?document-altered",)),
     # 11: small ones
     Case("a BMP of one color that looks like line ends", "a.bmp", red_bmp, (), ("?document-altered",)),
@@ -552,5 +556,7 @@ CASES = [
     Case("a BMP in RLE24", "a.bmp", lambda: bmp_of(24, 4, header=64), UNVIEWABLE),
     Case("a run-length BMP without an end", "a.bmp", lambda: bmp_of(8, 1), DAMAGED),
     Case("a PNG with a wrong checksum", "a.png", png_with_wrong_checksum, DAMAGED),
+    Case("an XML file named .pdf", "a.pdf", lambda: b'<?xml version="1.0"?>\n<invoice/>\n', MISMATCH),
+    Case("an SVG image named .png", "a.png", lambda: b"<svg width='9' height='9'></svg>\n", MISMATCH),
     Case("a file name that ends with a blank", "a.pdf ", samples.pdf, ("format-not-accepted",)),
 ]

@@ -97,6 +97,38 @@ def test_only_the_offending_characters_of_a_name_are_escaped(run, tmp_path) -> N
     assert '"\u05e6\u05d9\u05dc\u05d5\u05dd \\u2068x\\u2069.pdf"' in problem["message"]
 
 
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u3000", "\u2003", "\u2800", "\u3164", "\u200b", "\u034f"])
+def test_a_name_that_ends_with_any_blank_is_named_as_such(run, tmp_path, blank) -> None:
+    outcome = run("send", samples.write(tmp_path, f"a.pdf{blank}", samples.pdf()), *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["code"] == "format-not-accepted"
+    assert problem["message"].startswith("file name ends with a blank or an invisible mark")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'<?xml version="1.0"?>\n<invoice/>', "an XML file"),
+        (b"<!DOCTYPE invoice>\n<invoice/>", "an XML file"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>', "an XML file"),
+        (b'<?xml version="1.0"?>\n<!-- <html> -->\n<svg xmlns="fictional"/>', "an SVG image"),
+        (b"<!-- fictional -->\n<SVG>", "an SVG image"),
+        (b'<!DOCTYPE svg PUBLIC "fictional">', "an SVG image"),
+        (b'<?xml version="1.0"?>\n<svg:svg xmlns:svg="fictional"/>', "an SVG image"),
+        (b'<?xml version="1.0"?>\n<!DOCTYPE html>\n<html/>', "a web page"),
+        (b'<?xml version="1.0"?>\n<html xmlns="fictional"/>', "a web page"),
+        (b"<!-- fictional -->\n<html>", "a web page"),
+        (b"<head><title>fictional</title>", "a web page"),
+        (b"<!doctype HTML><p>", "a web page"),
+        (b"<!-- fictional -->", "an unknown kind of file"),
+    ],
+)
+def test_what_is_no_document_is_called_by_its_name(run, tmp_path, content, kind) -> None:
+    outcome = run("send", samples.write(tmp_path, "a.pdf", content), *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["message"] == f"content does not match the extension: a.pdf is {kind}, not a PDF"
+
+
 @pytest.mark.parametrize("size", [2000, 24 * (1 + 3 * 64)])
 def test_thorough_decodes_what_the_structure_cannot_see(check, size) -> None:
     content = bytearray(samples.png())
