@@ -257,6 +257,39 @@ def jpeg_with_frame(
     return bytes(content)
 
 
+def wrong_head(third: int) -> bytes:
+    """Return a JPEG with another byte instead of the first 0xFF behind its signature."""
+    content = samples.jpeg()
+    return content[:2] + bytes([third]) + content[3:]
+
+
+def photo(*, progressive: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    samples.picture(size=(300, 400)).save(buffer, "JPEG", progressive=progressive)
+    return buffer.getvalue()
+
+
+def half(content: bytes, rest: bytes) -> bytes:
+    """Return the content with its second half replaced by `rest`, as often as it fits."""
+    middle = len(content) // 2
+    return content[:middle] + (rest * len(content))[: len(content) - middle]
+
+
+def photo_that_ends_at_a_stuffed_byte() -> bytes:
+    """Return half a photo that ends with 0xFF, as a whole one does that lost only its last byte."""
+    content = photo()
+    return content[: content.index(b"\xff\0", len(content) // 2) + 1]
+
+
+def photo_of_one_color() -> bytes:
+    """Return a whole JPEG whose compressed data is a long run of zeros."""
+    buffer = io.BytesIO()
+    Image.new("L", (4000, 4000), 128).save(buffer, "JPEG", optimize=True)
+    content = buffer.getvalue()
+    assert bytes(2000) in content
+    return content
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -283,6 +316,28 @@ def png_of(*, width: int = 4, height: int = 4, depth: int = 8, color: int = 0, h
     start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)) if header else b""
     pixels = chunk(b"IDAT", zlib.compress(bytes(5 * 4)))
     return b"\x89PNG\r\n\x1a\n" + start + pixels + chunk(b"IEND", b"")
+
+
+def png_with_data(data: bytes, *, pieces: int = 0) -> bytes:
+    """Return a PNG of 64 by 48 pixels with other compressed data, in pieces of so many bytes."""
+    content = samples.png()
+    size = pieces or max(1, len(data))
+    parts = [chunk(b"IDAT", data[at : at + size]) for at in range(0, max(1, len(data)), size)]
+    return content[:33] + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def png_data() -> bytes:
+    """Return the compressed data of `samples.png`."""
+    content = samples.png()
+    return content[content.index(b"IDAT") + 4 : -16]
+
+
+def small_png_of_one_color() -> bytes:
+    """Return an interlaced PNG that is compressed almost as well as Deflate can."""
+    rows = bytes(8000 * 1000 + 12_000)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8000, 8000, 1, 0, 0, 0, 1))
+    data = chunk(b"IDAT", zlib.compress(rows, 9))
+    return b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")
 
 
 def png_with_wrong_checksum() -> bytes:
@@ -321,6 +376,14 @@ def bmp_of(depth: int, compression: int, *, colors: int = 0, header: int = 40, m
 
 
 _RUNS = b"".join(b"\x08" + bytes([row, 0, 0]) for row in range(1, 9))  # 8 rows of 8 pixels
+
+
+def run_length_bmp(pixels: bytes, *, stated: int | None = None) -> bytes:
+    """Return a BMP of 8 by 8 pixels in run lengths, which says that these are `stated` bytes."""
+    size = len(pixels) if stated is None else stated
+    fields = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 8, 1, size, 0, 0, 0, 0)
+    body = fields + bytes(1024) + pixels
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + 40 + 1024) + body
 
 
 def red_bmp() -> bytes:
@@ -457,6 +520,39 @@ CASES = [
     Case("a PNG whose palette is behind its pixels", "a.png", png_with_late_palette, DAMAGED),
     Case("a BMP whose pixels begin in its header", "a.bmp", bmp_with_early_pixels, DAMAGED),
     Case("a JPEG that lacks its last byte", "a.jpg", lambda: samples.jpeg()[:-1], REPAIRED),
+    Case("a JPEG that begins with FF D8 FE", "a.jpg", lambda: wrong_head(0xFE), REPAIRED),
+    Case("a JPEG that begins with FF D8 00", "a.jpg", lambda: wrong_head(0), REPAIRED),
+    *(
+        Case(f"a photo whose second half is {what}", "a.jpg", make, DAMAGED)
+        for what, rest in {
+            "zeros": b"\0",
+            "0xFF": b"\xff",
+            "one byte": b"\x55",
+            "a web page": b"<p>502 Bad gateway</p>\n",
+        }.items()
+        for make in [lambda rest=rest: half(photo(), rest)]
+    ),
+    Case(
+        "a progressive photo whose second half is zeros",
+        "a.jpg",
+        lambda: half(photo(progressive=True), b"\0"),
+        DAMAGED,
+    ),
+    Case(
+        "half a photo that ends at a stuffed byte",
+        "a.jpg",
+        photo_that_ends_at_a_stuffed_byte,
+        DAMAGED,
+        REPAIRED,
+    ),
+    Case("a photo that lacks its last byte", "a.jpg", lambda: photo()[:-1], REPAIRED),
+    Case(
+        "a progressive photo that lacks its last byte",
+        "a.jpg",
+        lambda: photo(progressive=True)[:-1],
+        REPAIRED,
+    ),
+    Case("a photo of one color", "a.jpg", photo_of_one_color),
     Case("a JPEG of 8 bytes", "a.jpg", jpeg_without_frame, DAMAGED),
     Case("a JPEG of height 0", "a.jpg", lambda: jpeg_with_frame(height=0), DAMAGED),
     Case("a JPEG with 17 components", "a.jpg", lambda: jpeg_with_frame(components=17), DAMAGED),
@@ -465,6 +561,29 @@ CASES = [
     Case("a PNG without a header", "a.png", lambda: png_of(header=False), DAMAGED),
     Case("a PNG of 0 by 0 pixels", "a.png", lambda: png_of(width=0, height=0), DAMAGED),
     Case("a PNG of 3 bits", "a.png", lambda: png_of(depth=3), DAMAGED),
+    Case(
+        "a PNG of too many pixels for its data",
+        "a.png",
+        lambda: png_of(width=2**31 - 1, height=2**31 - 1),
+        DAMAGED,
+    ),
+    Case(
+        "a PNG of 200 by 200 pixels with the data of a few",
+        "a.png",
+        lambda: png_of(width=200, height=200),
+        DAMAGED,
+    ),
+    Case("a PNG that is compressed as well as possible", "a.png", small_png_of_one_color),
+    Case("a PNG whose data is not compressed", "a.png", lambda: png_with_data(b"fictional" * 50), DAMAGED),
+    Case("a PNG whose data is zeros", "a.png", lambda: png_with_data(bytes(500)), DAMAGED),
+    Case("a PNG with one byte of data", "a.png", lambda: png_with_data(b"\x78"), DAMAGED),
+    Case("a PNG in pieces of a byte", "a.png", lambda: png_with_data(png_data(), pieces=1)),
+    Case(
+        "a PNG in pieces of a byte whose data is not compressed",
+        "a.png",
+        lambda: png_with_data(b"fictional" * 50, pieces=1),
+        DAMAGED,
+    ),
     Case("a palette PNG without a palette", "a.png", lambda: png_of(color=3), DAMAGED),
     Case("a TIFF without a width", "a.tif", lambda: tiff_of((256, -1)), DAMAGED),
     Case("a TIFF of unknown compression", "a.tif", lambda: tiff_of((259, 65000)), UNVIEWABLE),
@@ -546,6 +665,7 @@ CASES = [
     Case("a BMP with other line ends", "a.bmp", altered_bmp, ("?document-altered",)),
     Case("an AVIF photo named .jpg", "a.jpg", lambda: b"\0\0\0\x1cftypavif" + bytes(99), MISMATCH),
     Case("a JPEG 2000 image named .jpg", "a.jpg", lambda: b"\0\0\0\x0cjP  " + bytes(99), MISMATCH),
+    Case("a Windows icon named .jpg", "a.jpg", lambda: b"\0\0\1\0\1\0" + bytes(99), MISMATCH),
     Case(
         "a BMP with a palette that is too large",
         "a.bmp",
@@ -555,6 +675,34 @@ CASES = [
     Case("a BMP of 2 bits", "a.bmp", lambda: bmp_of(2, 0), UNVIEWABLE),
     Case("a BMP in RLE24", "a.bmp", lambda: bmp_of(24, 4, header=64), UNVIEWABLE),
     Case("a run-length BMP without an end", "a.bmp", lambda: bmp_of(8, 1), DAMAGED),
+    Case("a run-length BMP", "a.bmp", lambda: run_length_bmp(_RUNS + b"\0\1")),
+    Case(
+        "a run-length BMP that does not say its size",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS + b"\0\1", stated=0),
+    ),
+    Case(
+        "a run-length BMP that says too small a size",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS + b"\0\1", stated=5),
+    ),
+    Case("a run-length BMP without the mark of its end", "a.bmp", lambda: run_length_bmp(_RUNS)),
+    *(
+        Case(f"half a run-length BMP that says {stated} bytes", "a.bmp", make, DAMAGED)
+        for stated in (0, 5, 16, 34)
+        for make in [lambda stated=stated: run_length_bmp(_RUNS[:16], stated=stated)]
+    ),
+    Case(
+        "a run-length BMP whose second half is zeros",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS[:16] + bytes(400)),
+        DAMAGED,
+    ),
+    Case(
+        "a run-length BMP with a web page behind it",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS + b"\0\1", stated=0) + b"<html>",
+    ),
     Case("a PNG with a wrong checksum", "a.png", png_with_wrong_checksum, DAMAGED),
     Case("an XML file named .pdf", "a.pdf", lambda: b'<?xml version="1.0"?>\n<invoice/>\n', MISMATCH),
     Case("an SVG image named .png", "a.png", lambda: b"<svg width='9' height='9'></svg>\n", MISMATCH),

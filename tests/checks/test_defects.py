@@ -129,6 +129,29 @@ def test_what_is_no_document_is_called_by_its_name(run, tmp_path, content, kind)
     assert problem["message"] == f"content does not match the extension: a.pdf is {kind}, not a PDF"
 
 
+@pytest.mark.parametrize("rest", [b"\0", b"\xff", b"\x55", b"<html>\n"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_half_a_photo_is_refused_by_a_thorough_check_too(check, rest, progressive) -> None:
+    photo = defective_documents.photo(progressive=progressive)
+    assert check("a.jpg", defective_documents.half(photo, rest), "--thorough") == (["damaged-document"], 3)
+    assert check("whole.jpg", photo, "--thorough") == ([], 0)
+
+
+def test_a_photo_of_one_color_passes_a_thorough_check(check) -> None:
+    assert check("a.jpg", defective_documents.photo_of_one_color(), "--thorough") == ([], 0)
+
+
+def test_the_decoders_tell_a_lost_byte_from_a_lost_part_wherever_a_photo_ends(check) -> None:
+    """All these photos end with 0xFF, as one does that lost only its last byte."""
+    photo = defective_documents.photo()
+    scan = photo.index(b"\xff\xda")
+    places = [at for at in range(scan + 20, len(photo) - 400) if photo[at : at + 2] == b"\xff\0"]
+    for at in places[:: len(places) // 6]:
+        decoded = decoders.decode(photo[: at + 1], "jpeg")
+        assert decoded.outcome == "damaged", at
+    assert decoders.decode(photo[:-1], "jpeg").outcome == "opens"
+
+
 @pytest.mark.parametrize("size", [2000, 24 * (1 + 3 * 64)])
 def test_thorough_decodes_what_the_structure_cannot_see(check, size) -> None:
     content = bytearray(samples.png())
