@@ -358,6 +358,95 @@ def tiff_of(*tags: tuple[int, int], next_directory: bytes = bytes(4)) -> bytes:
     return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory + next_directory
 
 
+def tiff_of_strips(
+    strips: list[bytes], *tags: tuple[int, int], sampling: tuple[int, int] | None = None, kind: int = 4
+) -> bytes:
+    """Return a TIFF of 16 by 16 gray pixels in these strips, its directory before them.
+
+    `kind` is the type of the strips' lengths, and `sampling` that of the colors (tag 530).
+    """
+    number = len(strips)
+    fields = {
+        256: 16,
+        257: 16,
+        258: 8,
+        259: 1,
+        262: 1,
+        273: 0,
+        277: 1,
+        278: max(1, 16 // number),
+        279: 0,
+    } | dict(tags)
+    fields |= {530: 0} if sampling else {}
+    start = 8 + 2 + 12 * len(fields) + 4
+    letter = {1: "B", 3: "H", 4: "I"}[kind]
+    tables = 4 * number + number * struct.calcsize(letter)
+    offsets = [start + tables + sum(map(len, strips[:at])) for at in range(number)]
+    lengths = struct.pack(f"<{number}{letter}", *map(len, strips))
+    directory = b""
+    for tag in sorted(fields):
+        entry = struct.pack("<HHII", tag, 4, 1, fields[tag])
+        if tag == 273:
+            entry = struct.pack("<HHII", tag, 4, number, offsets[0] if number == 1 else start)
+        elif tag == 279:
+            entry = struct.pack("<HHI", tag, kind, number)
+            entry += lengths.ljust(4, b"\0") if len(lengths) <= 4 else struct.pack("<I", start + 4 * number)
+        elif tag == 530 and sampling:
+            entry = struct.pack("<HHIHH", tag, 3, 2, *sampling)
+        directory += entry
+    head = b"II*\0" + struct.pack("<IH", 8, len(fields)) + directory + bytes(4)
+    return head + struct.pack(f"<{number}I", *offsets) + lengths + b"".join(strips)
+
+
+def tiff_with_one_count() -> bytes:
+    """Return a TIFF of two strips that gives the length of one."""
+    content = tiff_of_strips([bytes(range(128))] * 2)
+    return content.replace(struct.pack("<HHI", 279, 4, 2), struct.pack("<HHI", 279, 4, 1))
+
+
+def planar_tiff(sampling: tuple[int, int] | None, *, photometric: int = 6) -> bytes:
+    """Return a TIFF whose colors are in separate planes. Those of YCbCr may have fewer pixels."""
+    across, down = sampling or (2, 2)
+    small = bytes(256 // (across * down) if photometric == 6 else 256)
+    planes = [bytes(256), small, small]
+    return tiff_of_strips(planes, (262, photometric), (277, 3), (278, 16), (284, 2), sampling=sampling)
+
+
+def saved_tiff(compression: str, image: Image.Image | None = None) -> bytes:
+    buffer = io.BytesIO()
+    picture = image or samples.picture(size=(64, 256))
+    picture.save(buffer, "TIFF", compression=compression, tiffinfo={278: picture.height})
+    return buffer.getvalue()
+
+
+def tiff_of_noise(compression: int) -> bytes:
+    """Return a TIFF whose strips are not compressed as it says."""
+    return compressed_tiff(5).replace(
+        struct.pack("<HHII", 259, 4, 1, 5), struct.pack("<HHII", 259, 4, 1, compression)
+    )
+
+
+def compressed_tiff(compression: int, *, strips: int = 8) -> bytes:
+    """Return a TIFF of 64 by 256 gray pixels in LZW (5), JPEG (7) or Deflate, its directory before them."""
+    rows = 256 // strips
+    picture = samples.picture(size=(64, 256)).convert("L").point([value & 15 for value in range(256)])
+    parts = []
+    for top in range(0, 256, rows):
+        part = picture.crop((0, top, 64, top + rows))
+        buffer = io.BytesIO()
+        if compression == 7:
+            part.save(buffer, "JPEG")
+            parts.append(buffer.getvalue())
+        elif compression == 5:
+            content = saved_tiff("tiff_lzw", part)
+            with Image.open(io.BytesIO(content)) as saved:
+                ((at,), (length,)) = saved.tag_v2[273], saved.tag_v2[279]  # type: ignore[attr-defined]
+            parts.append(content[at : at + length])
+        else:
+            parts.append(zlib.compress(part.tobytes()))
+    return tiff_of_strips(parts, (256, 64), (257, 256), (278, rows), (259, compression))
+
+
 def tiff_with_loop() -> bytes:
     """Return a TIFF whose only page is its own next page."""
     return tiff_of(next_directory=struct.pack("<I", 8 + 256))
@@ -587,6 +676,52 @@ CASES = [
     Case("a palette PNG without a palette", "a.png", lambda: png_of(color=3), DAMAGED),
     Case("a TIFF without a width", "a.tif", lambda: tiff_of((256, -1)), DAMAGED),
     Case("a TIFF of unknown compression", "a.tif", lambda: tiff_of((259, 65000)), UNVIEWABLE),
+    *(
+        Case(f"a TIFF of compression {code}", "a.tif", make, RARE)
+        for code in (32766, 32771, 32809, 32909, 34661, 34676, 34677, 34887, 34925, 50000, 50001)
+        for make in [lambda code=code: tiff_of((259, code))]
+    ),
+    *(
+        Case(f"a TIFF of compression {code}", "a.tif", make, UNVIEWABLE)
+        for code in (9, 10, 32895, 32908, 32947, 33003, 34712, 34892, 50002)
+        for make in [lambda code=code: tiff_of((259, code))]
+    ),
+    *(
+        Case(f"a TIFF of {compression} that Pillow wrote", "a.tif", make, RARE)
+        for compression in ("zstd", "lzma")
+        for make in [lambda compression=compression: saved_tiff(compression)]
+    ),
+    Case("a TIFF with planes of fewer colors", "a.tif", lambda: planar_tiff((2, 2)), UNVIEWABLE),
+    Case("a TIFF with planes of fewer colors in a row", "a.tif", lambda: planar_tiff((2, 1)), UNVIEWABLE),
+    Case("a TIFF with planes of fewer colors, as is usual", "a.tif", lambda: planar_tiff(None), UNVIEWABLE),
+    Case("a TIFF with planes of YCbCr", "a.tif", lambda: planar_tiff((1, 1))),
+    Case("a TIFF with planes of RGB", "a.tif", lambda: planar_tiff(None, photometric=2)),
+    *(
+        Case(f"a TIFF of compression {code} whose second half is zeros", "a.tif", make, DAMAGED)
+        for code in (5, 7, 8, 32946)
+        for make in [lambda code=code: half(compressed_tiff(code), b"\0")]
+    ),
+    *(
+        Case(
+            f"a TIFF of one strip of compression {code}, whose second half is zeros",
+            "a.tif",
+            make,
+            DAMAGED,
+            (),
+        )
+        for code in (5, 8, 32946)
+        for make in [lambda code=code: half(compressed_tiff(code, strips=1), b"\0")]
+    ),
+    *(
+        Case(f"a TIFF of compression {code} with other data", "a.tif", make, DAMAGED)
+        for code in (7, 8, 32946)
+        for make in [lambda code=code: tiff_of_noise(code)]
+    ),
+    *(
+        Case(f"a TIFF of compression {code} with its directory first", "a.tif", make)
+        for code in (5, 7, 8, 32946)
+        for make in [lambda code=code: compressed_tiff(code)]
+    ),
     Case("a PDF that is only an ending", "a.pdf", lambda: b"%PDF-1.4\nstartxref\n0", DAMAGED),
     # 4: pages
     Case("a PDF without pages", "a.pdf", empty_pdf, DAMAGED),
@@ -658,7 +793,19 @@ CASES = [
         lambda: tiff_of(next_directory=struct.pack("<I", 600)),
         DAMAGED,
     ),
+    Case(
+        "a TIFF whose second page is zeros",
+        "a.tif",
+        lambda: tiff_of(next_directory=struct.pack("<I", 600)).ljust(2000, b"\0"),
+        DAMAGED,
+    ),
     Case("a BigTIFF", "a.tif", big_tiff, RARE),
+    Case(
+        "a TIFF whose lengths are bytes",
+        "a.tif",
+        lambda: tiff_of_strips([bytes(range(128))] * 2, kind=1),
+    ),
+    Case("a TIFF with one length for two strips", "a.tif", tiff_with_one_count),
     Case("a TIFF of one color that looks like line ends", "a.tif", red_tiff, (), ("?document-altered",)),
     # 11: small ones
     Case("a BMP of one color that looks like line ends", "a.bmp", red_bmp, (), ("?document-altered",)),

@@ -152,6 +152,16 @@ def test_the_decoders_tell_a_lost_byte_from_a_lost_part_wherever_a_photo_ends(ch
     assert decoders.decode(photo[:-1], "jpeg").outcome == "opens"
 
 
+def test_a_rare_compression_is_named(run, tmp_path) -> None:
+    content = defective_documents.saved_tiff("zstd")
+    outcome = run("send", samples.write(tmp_path, "a.tif", content), *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["severity"] == "warning"
+    assert problem["message"] == (
+        "rare image: a.tif is a TIFF image with Zstandard compression, which some viewers cannot open"
+    )
+
+
 @pytest.mark.parametrize("size", [2000, 24 * (1 + 3 * 64)])
 def test_thorough_decodes_what_the_structure_cannot_see(check, size) -> None:
     content = bytearray(samples.png())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pikepdf
 import pytest
 
+import defective_documents
 import samples
 from docsend.checks.formats import detect
 
@@ -220,6 +221,14 @@ def _run_lengths(size: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + info + bytes(1024) + b"\0\3abc\0" * (size // 6)
 
 
+def _strips(size: int) -> bytes:
+    """Return a TIFF in LZW with many strips, each of them the rest of the file."""
+    count = size // 12
+    return defective_documents.tiff_of_strips(
+        [b"\x80" * 4] * count, (256, 16), (257, count), (278, 1), (259, 5)
+    )
+
+
 _SLOW_INPUTS = {
     # A PDF may be followed by 8 KB of any bytes, and by any number of blanks.
     "digits": lambda size: _pdf_and(b"1" * (size // 12)),
@@ -245,6 +254,7 @@ _SLOW_INPUTS = {
     "empty segments": lambda size: b"\xff\xd8" + b"\xff\xe0\0\2" * (size // 4),
     "empty chunks": lambda size: b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0tEXt\0\0\0\0" * (size // 12),
     "run lengths": _run_lengths,
+    "strips": _strips,
     "comments": lambda size: b"<?xml" + b"<!--" * (size // 4),
     "pages": lambda size: b"II*\0" + struct.pack("<I", 8) + struct.pack("<HI", 0, 8) * (size // 6),
 }
