@@ -272,6 +272,39 @@ def jpeg_with_frame(
     return bytes(content)
 
 
+def wrong_head(third: int) -> bytes:
+    """Return a JPEG with another byte instead of the first 0xFF behind its signature."""
+    content = samples.jpeg()
+    return content[:2] + bytes([third]) + content[3:]
+
+
+def photo(*, progressive: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    samples.picture(size=(300, 400)).save(buffer, "JPEG", progressive=progressive)
+    return buffer.getvalue()
+
+
+def half(content: bytes, rest: bytes) -> bytes:
+    """Return the content with its second half replaced by `rest`, as often as it fits."""
+    middle = len(content) // 2
+    return content[:middle] + (rest * len(content))[: len(content) - middle]
+
+
+def photo_that_ends_at_a_stuffed_byte() -> bytes:
+    """Return half a photo that ends with 0xFF, as a whole one does that lost only its last byte."""
+    content = photo()
+    return content[: content.index(b"\xff\0", len(content) // 2) + 1]
+
+
+def photo_of_one_color() -> bytes:
+    """Return a whole JPEG whose compressed data is a long run of zeros."""
+    buffer = io.BytesIO()
+    Image.new("L", (4000, 4000), 128).save(buffer, "JPEG", optimize=True)
+    content = buffer.getvalue()
+    assert bytes(2000) in content
+    return content
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -300,6 +333,28 @@ def png_of(*, width: int = 4, height: int = 4, depth: int = 8, color: int = 0, h
     return b"\x89PNG\r\n\x1a\n" + start + pixels + chunk(b"IEND", b"")
 
 
+def png_with_data(data: bytes, *, pieces: int = 0) -> bytes:
+    """Return a PNG of 64 by 48 pixels with other compressed data, in pieces of so many bytes."""
+    content = samples.png()
+    size = pieces or max(1, len(data))
+    parts = [chunk(b"IDAT", data[at : at + size]) for at in range(0, max(1, len(data)), size)]
+    return content[:33] + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def png_data() -> bytes:
+    """Return the compressed data of `samples.png`."""
+    content = samples.png()
+    return content[content.index(b"IDAT") + 4 : -16]
+
+
+def small_png_of_one_color() -> bytes:
+    """Return an interlaced PNG that is compressed almost as well as Deflate can."""
+    rows = bytes(8000 * 1000 + 12_000)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8000, 8000, 1, 0, 0, 0, 1))
+    data = chunk(b"IDAT", zlib.compress(rows, 9))
+    return b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")
+
+
 def png_with_wrong_checksum() -> bytes:
     """Return a PNG in which the checksum of the chunk with the pixels is wrong."""
     content = bytearray(samples.png())
@@ -318,6 +373,95 @@ def tiff_of(*tags: tuple[int, int], next_directory: bytes = bytes(4)) -> bytes:
     return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory + next_directory
 
 
+def tiff_of_strips(
+    strips: list[bytes], *tags: tuple[int, int], sampling: tuple[int, int] | None = None, kind: int = 4
+) -> bytes:
+    """Return a TIFF of 16 by 16 gray pixels in these strips, its directory before them.
+
+    `kind` is the type of the strips' lengths, and `sampling` that of the colors (tag 530).
+    """
+    number = len(strips)
+    fields = {
+        256: 16,
+        257: 16,
+        258: 8,
+        259: 1,
+        262: 1,
+        273: 0,
+        277: 1,
+        278: max(1, 16 // number),
+        279: 0,
+    } | dict(tags)
+    fields |= {530: 0} if sampling else {}
+    start = 8 + 2 + 12 * len(fields) + 4
+    letter = {1: "B", 3: "H", 4: "I"}[kind]
+    tables = 4 * number + number * struct.calcsize(letter)
+    offsets = [start + tables + sum(map(len, strips[:at])) for at in range(number)]
+    lengths = struct.pack(f"<{number}{letter}", *map(len, strips))
+    directory = b""
+    for tag in sorted(fields):
+        entry = struct.pack("<HHII", tag, 4, 1, fields[tag])
+        if tag == 273:
+            entry = struct.pack("<HHII", tag, 4, number, offsets[0] if number == 1 else start)
+        elif tag == 279:
+            entry = struct.pack("<HHI", tag, kind, number)
+            entry += lengths.ljust(4, b"\0") if len(lengths) <= 4 else struct.pack("<I", start + 4 * number)
+        elif tag == 530 and sampling:
+            entry = struct.pack("<HHIHH", tag, 3, 2, *sampling)
+        directory += entry
+    head = b"II*\0" + struct.pack("<IH", 8, len(fields)) + directory + bytes(4)
+    return head + struct.pack(f"<{number}I", *offsets) + lengths + b"".join(strips)
+
+
+def tiff_with_one_count() -> bytes:
+    """Return a TIFF of two strips that gives the length of one."""
+    content = tiff_of_strips([bytes(range(128))] * 2)
+    return content.replace(struct.pack("<HHI", 279, 4, 2), struct.pack("<HHI", 279, 4, 1))
+
+
+def planar_tiff(sampling: tuple[int, int] | None, *, photometric: int = 6) -> bytes:
+    """Return a TIFF whose colors are in separate planes. Those of YCbCr may have fewer pixels."""
+    across, down = sampling or (2, 2)
+    small = bytes(256 // (across * down) if photometric == 6 else 256)
+    planes = [bytes(256), small, small]
+    return tiff_of_strips(planes, (262, photometric), (277, 3), (278, 16), (284, 2), sampling=sampling)
+
+
+def saved_tiff(compression: str, image: Image.Image | None = None) -> bytes:
+    buffer = io.BytesIO()
+    picture = image or samples.picture(size=(64, 256))
+    picture.save(buffer, "TIFF", compression=compression, tiffinfo={278: picture.height})
+    return buffer.getvalue()
+
+
+def tiff_of_noise(compression: int) -> bytes:
+    """Return a TIFF whose strips are not compressed as it says."""
+    return compressed_tiff(5).replace(
+        struct.pack("<HHII", 259, 4, 1, 5), struct.pack("<HHII", 259, 4, 1, compression)
+    )
+
+
+def compressed_tiff(compression: int, *, strips: int = 8) -> bytes:
+    """Return a TIFF of 64 by 256 gray pixels in LZW (5), JPEG (7) or Deflate, its directory before them."""
+    rows = 256 // strips
+    picture = samples.picture(size=(64, 256)).convert("L").point([value & 15 for value in range(256)])
+    parts = []
+    for top in range(0, 256, rows):
+        part = picture.crop((0, top, 64, top + rows))
+        buffer = io.BytesIO()
+        if compression == 7:
+            part.save(buffer, "JPEG")
+            parts.append(buffer.getvalue())
+        elif compression == 5:
+            content = saved_tiff("tiff_lzw", part)
+            with Image.open(io.BytesIO(content)) as saved:
+                ((at,), (length,)) = saved.tag_v2[273], saved.tag_v2[279]  # type: ignore[attr-defined]
+            parts.append(content[at : at + length])
+        else:
+            parts.append(zlib.compress(part.tobytes()))
+    return tiff_of_strips(parts, (256, 64), (257, 256), (278, rows), (259, compression))
+
+
 def tiff_with_loop() -> bytes:
     """Return a TIFF whose only page is its own next page."""
     return tiff_of(next_directory=struct.pack("<I", 8 + 256))
@@ -333,6 +477,17 @@ def bmp_of(depth: int, compression: int, *, colors: int = 0, header: int = 40, m
     fields = struct.pack("<IiiHHIIiiII", header, 8, 8, 1, depth, compression, 0, 0, 0, colors, 0)
     body = fields.ljust(header, b"\0") + bytes(1024) + more
     return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + header + 1024) + body
+
+
+_RUNS = b"".join(b"\x08" + bytes([row, 0, 0]) for row in range(1, 9))  # 8 rows of 8 pixels
+
+
+def run_length_bmp(pixels: bytes, *, stated: int | None = None) -> bytes:
+    """Return a BMP of 8 by 8 pixels in run lengths, which says that these are `stated` bytes."""
+    size = len(pixels) if stated is None else stated
+    fields = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 8, 1, size, 0, 0, 0, 0)
+    body = fields + bytes(1024) + pixels
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + 40 + 1024) + body
 
 
 def red_bmp() -> bytes:
@@ -371,6 +526,7 @@ DAMAGED = ("damaged-document",)
 MISMATCH = ("content-mismatch",)
 UNVIEWABLE = ("unviewable-image",)
 RESTRICTED = ("?restricted-pdf",)
+RARE = ("?rare-image",)
 REPAIRED = ("?repaired-by-viewers",)
 ALTERED = ("document-altered",)
 
@@ -474,6 +630,39 @@ CASES = [
     Case("a PNG whose palette is behind its pixels", "a.png", png_with_late_palette, DAMAGED),
     Case("a BMP whose pixels begin in its header", "a.bmp", bmp_with_early_pixels, DAMAGED),
     Case("a JPEG that lacks its last byte", "a.jpg", lambda: samples.jpeg()[:-1], REPAIRED),
+    Case("a JPEG that begins with FF D8 FE", "a.jpg", lambda: wrong_head(0xFE), REPAIRED),
+    Case("a JPEG that begins with FF D8 00", "a.jpg", lambda: wrong_head(0), REPAIRED),
+    *(
+        Case(f"a photo whose second half is {what}", "a.jpg", make, DAMAGED)
+        for what, rest in {
+            "zeros": b"\0",
+            "0xFF": b"\xff",
+            "one byte": b"\x55",
+            "a web page": b"<p>502 Bad gateway</p>\n",
+        }.items()
+        for make in [lambda rest=rest: half(photo(), rest)]
+    ),
+    Case(
+        "a progressive photo whose second half is zeros",
+        "a.jpg",
+        lambda: half(photo(progressive=True), b"\0"),
+        DAMAGED,
+    ),
+    Case(
+        "half a photo that ends at a stuffed byte",
+        "a.jpg",
+        photo_that_ends_at_a_stuffed_byte,
+        DAMAGED,
+        REPAIRED,
+    ),
+    Case("a photo that lacks its last byte", "a.jpg", lambda: photo()[:-1], REPAIRED),
+    Case(
+        "a progressive photo that lacks its last byte",
+        "a.jpg",
+        lambda: photo(progressive=True)[:-1],
+        REPAIRED,
+    ),
+    Case("a photo of one color", "a.jpg", photo_of_one_color),
     Case("a JPEG of 8 bytes", "a.jpg", jpeg_without_frame, DAMAGED),
     Case("a JPEG of height 0", "a.jpg", lambda: jpeg_with_frame(height=0), DAMAGED),
     Case("a JPEG with 17 components", "a.jpg", lambda: jpeg_with_frame(components=17), DAMAGED),
@@ -482,9 +671,78 @@ CASES = [
     Case("a PNG without a header", "a.png", lambda: png_of(header=False), DAMAGED),
     Case("a PNG of 0 by 0 pixels", "a.png", lambda: png_of(width=0, height=0), DAMAGED),
     Case("a PNG of 3 bits", "a.png", lambda: png_of(depth=3), DAMAGED),
+    Case(
+        "a PNG of too many pixels for its data",
+        "a.png",
+        lambda: png_of(width=2**31 - 1, height=2**31 - 1),
+        DAMAGED,
+    ),
+    Case(
+        "a PNG of 200 by 200 pixels with the data of a few",
+        "a.png",
+        lambda: png_of(width=200, height=200),
+        DAMAGED,
+    ),
+    Case("a PNG that is compressed as well as possible", "a.png", small_png_of_one_color),
+    Case("a PNG whose data is not compressed", "a.png", lambda: png_with_data(b"fictional" * 50), DAMAGED),
+    Case("a PNG whose data is zeros", "a.png", lambda: png_with_data(bytes(500)), DAMAGED),
+    Case("a PNG with one byte of data", "a.png", lambda: png_with_data(b"\x78"), DAMAGED),
+    Case("a PNG in pieces of a byte", "a.png", lambda: png_with_data(png_data(), pieces=1)),
+    Case(
+        "a PNG in pieces of a byte whose data is not compressed",
+        "a.png",
+        lambda: png_with_data(b"fictional" * 50, pieces=1),
+        DAMAGED,
+    ),
     Case("a palette PNG without a palette", "a.png", lambda: png_of(color=3), DAMAGED),
     Case("a TIFF without a width", "a.tif", lambda: tiff_of((256, -1)), DAMAGED),
     Case("a TIFF of unknown compression", "a.tif", lambda: tiff_of((259, 65000)), UNVIEWABLE),
+    *(
+        Case(f"a TIFF of compression {code}", "a.tif", make, RARE)
+        for code in (32766, 32771, 32809, 32909, 34661, 34676, 34677, 34887, 34925, 50000, 50001)
+        for make in [lambda code=code: tiff_of((259, code))]
+    ),
+    *(
+        Case(f"a TIFF of compression {code}", "a.tif", make, UNVIEWABLE)
+        for code in (9, 10, 32895, 32908, 32947, 33003, 34712, 34892, 50002)
+        for make in [lambda code=code: tiff_of((259, code))]
+    ),
+    *(
+        Case(f"a TIFF of {compression} that Pillow wrote", "a.tif", make, RARE)
+        for compression in ("zstd", "lzma")
+        for make in [lambda compression=compression: saved_tiff(compression)]
+    ),
+    Case("a TIFF with planes of fewer colors", "a.tif", lambda: planar_tiff((2, 2)), UNVIEWABLE),
+    Case("a TIFF with planes of fewer colors in a row", "a.tif", lambda: planar_tiff((2, 1)), UNVIEWABLE),
+    Case("a TIFF with planes of fewer colors, as is usual", "a.tif", lambda: planar_tiff(None), UNVIEWABLE),
+    Case("a TIFF with planes of YCbCr", "a.tif", lambda: planar_tiff((1, 1))),
+    Case("a TIFF with planes of RGB", "a.tif", lambda: planar_tiff(None, photometric=2)),
+    *(
+        Case(f"a TIFF of compression {code} whose second half is zeros", "a.tif", make, DAMAGED)
+        for code in (5, 7, 8, 32946)
+        for make in [lambda code=code: half(compressed_tiff(code), b"\0")]
+    ),
+    *(
+        Case(
+            f"a TIFF of one strip of compression {code}, whose second half is zeros",
+            "a.tif",
+            make,
+            DAMAGED,
+            (),
+        )
+        for code in (5, 8, 32946)
+        for make in [lambda code=code: half(compressed_tiff(code, strips=1), b"\0")]
+    ),
+    *(
+        Case(f"a TIFF of compression {code} with other data", "a.tif", make, DAMAGED)
+        for code in (7, 8, 32946)
+        for make in [lambda code=code: tiff_of_noise(code)]
+    ),
+    *(
+        Case(f"a TIFF of compression {code} with its directory first", "a.tif", make)
+        for code in (5, 7, 8, 32946)
+        for make in [lambda code=code: compressed_tiff(code)]
+    ),
     Case("a PDF that is only an ending", "a.pdf", lambda: b"%PDF-1.4\nstartxref\n0", DAMAGED),
     # 4: pages
     Case("a PDF without pages", "a.pdf", empty_pdf, DAMAGED),
@@ -590,13 +848,26 @@ CASES = [
         lambda: tiff_of(next_directory=struct.pack("<I", 600)),
         DAMAGED,
     ),
-    Case("a BigTIFF", "a.tif", big_tiff, ("?rare-image",)),
+    Case(
+        "a TIFF whose second page is zeros",
+        "a.tif",
+        lambda: tiff_of(next_directory=struct.pack("<I", 600)).ljust(2000, b"\0"),
+        DAMAGED,
+    ),
+    Case("a BigTIFF", "a.tif", big_tiff, RARE),
+    Case(
+        "a TIFF whose lengths are bytes",
+        "a.tif",
+        lambda: tiff_of_strips([bytes(range(128))] * 2, kind=1),
+    ),
+    Case("a TIFF with one length for two strips", "a.tif", tiff_with_one_count),
     Case("a TIFF of one color that looks like line ends", "a.tif", red_tiff, (), ("?document-altered",)),
     # 11: small ones
     Case("a BMP of one color that looks like line ends", "a.bmp", red_bmp, (), ("?document-altered",)),
     Case("a BMP with other line ends", "a.bmp", altered_bmp, ("?document-altered",)),
     Case("an AVIF photo named .jpg", "a.jpg", lambda: b"\0\0\0\x1cftypavif" + bytes(99), MISMATCH),
     Case("a JPEG 2000 image named .jpg", "a.jpg", lambda: b"\0\0\0\x0cjP  " + bytes(99), MISMATCH),
+    Case("a Windows icon named .jpg", "a.jpg", lambda: b"\0\0\1\0\1\0" + bytes(99), MISMATCH),
     Case(
         "a BMP with a palette that is too large",
         "a.bmp",
@@ -606,6 +877,36 @@ CASES = [
     Case("a BMP of 2 bits", "a.bmp", lambda: bmp_of(2, 0), UNVIEWABLE),
     Case("a BMP in RLE24", "a.bmp", lambda: bmp_of(24, 4, header=64), UNVIEWABLE),
     Case("a run-length BMP without an end", "a.bmp", lambda: bmp_of(8, 1), DAMAGED),
+    Case("a run-length BMP", "a.bmp", lambda: run_length_bmp(_RUNS + b"\0\1")),
+    Case(
+        "a run-length BMP that does not say its size",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS + b"\0\1", stated=0),
+    ),
+    Case(
+        "a run-length BMP that says too small a size",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS + b"\0\1", stated=5),
+    ),
+    Case("a run-length BMP without the mark of its end", "a.bmp", lambda: run_length_bmp(_RUNS)),
+    *(
+        Case(f"half a run-length BMP that says {stated} bytes", "a.bmp", make, DAMAGED)
+        for stated in (0, 5, 16, 34)
+        for make in [lambda stated=stated: run_length_bmp(_RUNS[:16], stated=stated)]
+    ),
+    Case(
+        "a run-length BMP whose second half is zeros",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS[:16] + bytes(400)),
+        DAMAGED,
+    ),
+    Case(
+        "a run-length BMP with a web page behind it",
+        "a.bmp",
+        lambda: run_length_bmp(_RUNS + b"\0\1", stated=0) + b"<html>",
+    ),
     Case("a PNG with a wrong checksum", "a.png", png_with_wrong_checksum, DAMAGED),
+    Case("an XML file named .pdf", "a.pdf", lambda: b'<?xml version="1.0"?>\n<invoice/>\n', MISMATCH),
+    Case("an SVG image named .png", "a.png", lambda: b"<svg width='9' height='9'></svg>\n", MISMATCH),
     Case("a file name that ends with a blank", "a.pdf ", samples.pdf, ("format-not-accepted",)),
 ]

@@ -89,6 +89,14 @@ def fold(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def strip_invisible(text: str) -> str:
+    """Return a text without the blanks of any kind, and what cannot be seen, at its beginning and its end."""
+    if text.isascii() and text.isalnum():
+        return text
+    seen = [at for at, character in enumerate(text) if fold(character)]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
+
+
 def _visible(character: str) -> str:
     """Return what people see of a character."""
     if character in _BLANK:

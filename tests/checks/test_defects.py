@@ -106,6 +106,71 @@ def test_only_the_offending_characters_of_a_name_are_escaped(run, tmp_path) -> N
     assert '"\u05e6\u05d9\u05dc\u05d5\u05dd \\u2068x\\u2069.pdf"' in problem["message"]
 
 
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u3000", "\u2003", "\u2800", "\u3164", "\u200b", "\u034f"])
+def test_a_name_that_ends_with_any_blank_is_named_as_such(run, tmp_path, blank) -> None:
+    outcome = run("send", samples.write(tmp_path, f"a.pdf{blank}", samples.pdf()), *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["code"] == "format-not-accepted"
+    assert problem["message"].startswith("file name ends with a blank or an invisible mark")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'<?xml version="1.0"?>\n<invoice/>', "an XML file"),
+        (b"<!DOCTYPE invoice>\n<invoice/>", "an XML file"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>', "an XML file"),
+        (b'<?xml version="1.0"?>\n<!-- <html> -->\n<svg xmlns="fictional"/>', "an SVG image"),
+        (b"<!-- fictional -->\n<SVG>", "an SVG image"),
+        (b'<!DOCTYPE svg PUBLIC "fictional">', "an SVG image"),
+        (b'<?xml version="1.0"?>\n<svg:svg xmlns:svg="fictional"/>', "an SVG image"),
+        (b'<?xml version="1.0"?>\n<!DOCTYPE html>\n<html/>', "a web page"),
+        (b'<?xml version="1.0"?>\n<html xmlns="fictional"/>', "a web page"),
+        (b"<!-- fictional -->\n<html>", "a web page"),
+        (b"<head><title>fictional</title>", "a web page"),
+        (b"<!doctype HTML><p>", "a web page"),
+        (b"<!-- fictional -->", "an unknown kind of file"),
+    ],
+)
+def test_what_is_no_document_is_called_by_its_name(run, tmp_path, content, kind) -> None:
+    outcome = run("send", samples.write(tmp_path, "a.pdf", content), *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["message"] == f"content does not match the extension: a.pdf is {kind}, not a PDF"
+
+
+@pytest.mark.parametrize("rest", [b"\0", b"\xff", b"\x55", b"<html>\n"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_half_a_photo_is_refused_by_a_thorough_check_too(check, rest, progressive) -> None:
+    photo = defective_documents.photo(progressive=progressive)
+    assert check("a.jpg", defective_documents.half(photo, rest), "--thorough") == (["damaged-document"], 3)
+    assert check("whole.jpg", photo, "--thorough") == ([], 0)
+
+
+def test_a_photo_of_one_color_passes_a_thorough_check(check) -> None:
+    assert check("a.jpg", defective_documents.photo_of_one_color(), "--thorough") == ([], 0)
+
+
+def test_the_decoders_tell_a_lost_byte_from_a_lost_part_wherever_a_photo_ends(check) -> None:
+    """All these photos end with 0xFF, as one does that lost only its last byte."""
+    photo = defective_documents.photo()
+    scan = photo.index(b"\xff\xda")
+    places = [at for at in range(scan + 20, len(photo) - 400) if photo[at : at + 2] == b"\xff\0"]
+    for at in places[:: len(places) // 6]:
+        decoded = decoders.decode(photo[: at + 1], "jpeg")
+        assert decoded.outcome == "damaged", at
+    assert decoders.decode(photo[:-1], "jpeg").outcome == "opens"
+
+
+def test_a_rare_compression_is_named(run, tmp_path) -> None:
+    content = defective_documents.saved_tiff("zstd")
+    outcome = run("send", samples.write(tmp_path, "a.tif", content), *SEND)
+    (problem,) = outcome.json["problems"]
+    assert problem["severity"] == "warning"
+    assert problem["message"] == (
+        "rare image: a.tif is a TIFF image with Zstandard compression, which some viewers cannot open"
+    )
+
+
 @pytest.mark.parametrize("size", [2000, 24 * (1 + 3 * 64)])
 def test_thorough_decodes_what_the_structure_cannot_see(check, size) -> None:
     content = bytearray(samples.png())

@@ -232,6 +232,19 @@ def _large_nodes(size: int) -> bytes:
     return _trailer(b"/Root 1 0 R").replace(b"%PDF-1.4\n", b"%PDF-1.4\n" + pages + objects)
 
 
+def _run_lengths(size: int) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, 60_000, 60_000, 1, 8, 1, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + info + bytes(1024) + b"\0\3abc\0" * (size // 6)
+
+
+def _strips(size: int) -> bytes:
+    """Return a TIFF in LZW with many strips, each of them the rest of the file."""
+    count = size // 12
+    return defective_documents.tiff_of_strips(
+        [b"\x80" * 4] * count, (256, 16), (257, count), (278, 1), (259, 5)
+    )
+
+
 _SLOW_INPUTS = {
     # A PDF may be followed by 8 KB of any bytes, and by any number of blanks.
     "digits": lambda size: _pdf_and(b"1" * (size // 12)),
@@ -257,6 +270,9 @@ _SLOW_INPUTS = {
     "fill bytes": lambda size: b"\xff\xd8" + b"\xff" * size,
     "empty segments": lambda size: b"\xff\xd8" + b"\xff\xe0\0\2" * (size // 4),
     "empty chunks": lambda size: b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0tEXt\0\0\0\0" * (size // 12),
+    "run lengths": _run_lengths,
+    "strips": _strips,
+    "comments": lambda size: b"<?xml" + b"<!--" * (size // 4),
     "pages": lambda size: b"II*\0" + struct.pack("<I", 8) + struct.pack("<HI", 0, 8) * (size // 6),
 }
 

@@ -147,10 +147,18 @@ def _lost_pages_problem(name: str) -> Problem:
 
 
 def _rare_problem(name: str, format_name: str | None, defect: Defect) -> Problem:
-    variant = defect.details[0] if defect.details else (format_name or "").upper()
+    variant, *compression = defect.details or ((format_name or "").upper(),)
     message = Message(
         "rare image: {name} is a kind of {variant} image that some viewers cannot open",
         name=name,
         variant=variant,
     )
+    if compression:
+        message = Message(
+            "rare image: {name} is a {variant} image with {compression} compression, "
+            "which some viewers cannot open",
+            name=name,
+            variant=variant,
+            compression=compression[0],
+        )
     return Problem(Code.RARE_IMAGE, message, Message("save it as an ordinary image or a PDF"), document=name)

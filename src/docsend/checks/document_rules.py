@@ -17,15 +17,13 @@ from docsend.codes import Code
 from docsend.i18n import Message
 from docsend.model.document import Document, UnreadDocument
 from docsend.model.problem import Problem
-from docsend.text import escape_control_characters, has_control_characters
+from docsend.text import escape_control_characters, has_control_characters, strip_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docsend.model.catalog import Catalog, Destination
 
-# Blanks, and the marks of reading direction, which cannot be seen.
-_BLANKS = " \t\u00a0\u200e\u200f\u061c\ufeff"
 _BY_NAME = attrgetter("name", "sha256")
 
 
@@ -142,7 +140,7 @@ def _check_format(
     extension = _extension(document.name)
     if extension in destination.formats:
         return None
-    if extension.strip(_BLANKS) in destination.formats:
+    if strip_invisible(extension) in destination.formats:
         return Problem(
             Code.FORMAT_NOT_ACCEPTED,
             Message('file name ends with a blank or an invisible mark: "{name}"', name=document.name),
@@ -308,16 +306,18 @@ FORMAT_NAMES = {
     "msoffice": Message("an Office document"),
     "rtf": Message("an RTF document"),
     "html": Message("a web page"),
+    "svg": Message("an SVG image"),
+    "xml": Message("an XML file"),
     None: Message("an unknown kind of file"),
 }
 
 
-_IMAGES = ("avif", "bigtiff", "gif", "heic", "ico", "jpeg2000", "jpegxl", "photoshop", "webp")
+_IMAGES = ("avif", "bigtiff", "gif", "heic", "ico", "jpeg2000", "jpegxl", "photoshop", "svg", "webp")
 
 
 def _content_problems(document: Document) -> list[Problem]:
     """Check that the content matches the extension, is complete, and can be read by a clerk."""
-    expected = FORMAT_OF_EXTENSION.get(_extension(document.name).strip(_BLANKS))
+    expected = FORMAT_OF_EXTENSION.get(strip_invisible(_extension(document.name)))
     actual = "tiff" if document.format == "bigtiff" else document.format
     if expected is not None and expected != actual:
         return [_content_mismatch(document, expected)]

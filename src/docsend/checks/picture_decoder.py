@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from docsend.checks.decoders import PAGES_LIMIT_S, Decoded
 from docsend.checks.formats import jpeg
+from docsend.checks.formats.png import decompressed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,9 @@ _SURE_TIFF_COMPRESSIONS = {
 # libjpeg reports damaged data and a process that it does not know in the same way. It knows SOF0, 1 and 2.
 _SURE_JPEG_PROCESSES = {0xC0, 0xC1, 0xC2}
 
+_OTHER_PIXELS = bytes(range(255))  # compressed ones, unlike those that a decoder makes up behind the end
+_BAND_ROWS = 256
+
 
 def load(format_name: str) -> Callable[[bytes], Decoded]:
     """Import Pillow's plugin for one format, and no other, and return its decoder."""
@@ -61,6 +65,8 @@ def load(format_name: str) -> Callable[[bytes], Decoded]:
                 if not _has_all_rows(content):
                     return Decoded("damaged")
             if format_name == "jpeg" and content.endswith(b"\xff"):
+                if not _is_whole(content, plugin):
+                    return Decoded("damaged")
                 content += b"\xd9"  # The last byte was lost, which other viewers do not mind.
             picture = plugin(io.BytesIO(content))
             return Decoded(_decode_frames(picture))
@@ -89,6 +95,23 @@ def _plugin(format_name: str) -> type[ImageFile.ImageFile]:
     from PIL.TiffImagePlugin import TiffImageFile
 
     return TiffImageFile
+
+
+def _is_whole(jpeg_content: bytes, plugin: type[ImageFile.ImageFile]) -> bool:
+    """Return whether nothing but the last byte is missing from a JPEG that ends with 0xFF.
+
+    If pixels are missing, what follows the content is decoded in their place.
+    """
+    checksums = []
+    for following in (b"", _OTHER_PIXELS):
+        checksum = 0
+        with plugin(io.BytesIO(jpeg_content[:-1] + following + b"\xff\xd9")) as picture:
+            picture.load()
+            for top in range(0, picture.height, _BAND_ROWS):  # A copy of all pixels may be too large.
+                band = (0, top, picture.width, min(top + _BAND_ROWS, picture.height))
+                checksum = zlib.crc32(picture.crop(band).tobytes(), checksum)
+        checksums.append(checksum)
+    return checksums[0] == checksums[1]
 
 
 def _decode_frames(picture: ImageFile.ImageFile) -> Outcome:
@@ -148,22 +171,12 @@ def _critical_chunks(content: bytes) -> bytes:
         position = end
 
 
-# Number of samples of a pixel, by type of color.
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-# The passes of an interlaced PNG (ISO/IEC 15948, 8.2): first column and row, and the steps to the next ones.
-_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _MAX_INFLATED_BYTES = 2**30
 
 
 def _has_all_rows(png: bytes) -> bool:
     """Return whether the data of a PNG has all rows. Pillow does not say that some are missing."""
-    width, height, depth, color, _, _, interlace = struct.unpack_from(">IIBBBBB", png, 16)
-    bits = depth * _CHANNELS.get(color, 1)
-    expected = 0
-    for left, top, step_x, step_y in _PASSES if interlace else ((0, 0, 1, 1),):
-        columns, rows = -(-(width - left) // step_x), -(-(height - top) // step_y)
-        if columns > 0 and rows > 0:
-            expected += rows * (1 + (columns * bits + 7) // 8)
+    expected = decompressed_bytes(png)
     inflater, size, position = zlib.decompressobj(), 0, 8
     while position < len(png) and size < min(expected, _MAX_INFLATED_BYTES):
         length, kind = struct.unpack_from(">I4s", png, position)

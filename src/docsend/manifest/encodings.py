@@ -74,9 +74,9 @@ def _refuse_other_formats(content: bytes, label: Message) -> None:
     elif name is None or is_text:
         return
     else:
-        described = Message("an XML file") if b"<?xml" in content[:20] else FORMAT_NAMES[name]
+        described = FORMAT_NAMES[name]
     hint = Message("give a table: CSV, JSON Lines or an Excel workbook")
-    if name in ("html", "msoffice"):  # many programs export tables so
+    if name in ("html", "msoffice", "xml"):  # many programs export tables so
         hint = Message('open it in a spreadsheet and save it as "CSV UTF-8" or as an Excel workbook')
     raise _refusal(Message("{name} is {format}, not a table", name=label, format=described), hint)
 

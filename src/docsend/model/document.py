@@ -31,8 +31,8 @@ UnreadReason: TypeAlias = Literal["not-found", "directory", "not-regular", "unre
 class Defect:
     """Something in a document's content that may keep a clerk from reading it.
 
-    `details` are the operations that a "restricted" PDF forbids, the name of a "rare" variant, or
-    "pages" if a "repaired" document may have lost pages.
+    `details` are the operations that a "restricted" PDF forbids, the name of a "rare" variant and of
+    its compression, or "pages" if a "repaired" document may have lost pages.
     `is_certain` is false if a real decoder, where one is installed, has to confirm the defect.
     """
 

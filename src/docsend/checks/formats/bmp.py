@@ -16,7 +16,11 @@ _DEPTHS = {
     _ALPHA_BITFIELDS: (16, 32),
 }
 _OS2_HEADER = 64
-_END_OF_BITMAP = b"\0\1"
+# What follows a zero instead of a number of pixels as they are.
+_END_OF_ROW, _END_OF_BITMAP, _DELTA = 0, 1, 2
+_MAX_FINAL_ZEROS = 256
+# A drawing or a page of text has fewer. The limit bounds the time.
+_MAX_RUNS = 200_000
 
 _DAMAGED = (Defect("damaged"),)
 _UNUSUAL = (Defect("unusual", is_certain=False),)
@@ -26,7 +30,7 @@ _CUT_SHORT = (Defect("damaged", is_certain=False),)
 def find_defects(content: bytes) -> tuple[Defect, ...]:
     """Return the defects: a file that is shorter than its header requires, or a variant that no viewer shows.
 
-    Raise struct.error if the content ends inside the header.
+    Raise struct.error or IndexError if the content ends inside the header or a run.
     """
     (pixels_at, header_size) = struct.unpack_from("<II", content, 10)
     compression = image_bytes = colors = 0
@@ -44,14 +48,43 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     if is_os2 or depth not in _DEPTHS.get(compression, ()) or (depth <= 8 and colors > 1 << depth):
         return _UNUSUAL
     if compression in (_RLE8, _RLE4):
-        return _find_run_length_defects(content, pixels_at, image_bytes)
+        if pixels_at + image_bytes - 3 > len(content):
+            return _DAMAGED
+        return _find_run_length_defects(content, pixels_at, image_bytes, (width, abs(height), depth))
     pixel_bytes = (width * depth + 31) // 32 * 4 * abs(height)
     # Some writers omit the padding of the last row, which has at most three bytes.
     return () if pixels_at + pixel_bytes - 3 <= len(content) else _DAMAGED
 
 
-def _find_run_length_defects(content: bytes, pixels_at: int, image_bytes: int) -> tuple[Defect, ...]:
-    if image_bytes:
-        return () if pixels_at + image_bytes - 3 <= len(content) else _DAMAGED
-    # Without the size, only the marker at the end of the bitmap shows that the file is complete.
-    return () if content[pixels_at:].rstrip(b"\0").endswith(_END_OF_BITMAP) else _CUT_SHORT
+def _find_run_length_defects(
+    content: bytes, position: int, image_bytes: int, image: tuple[int, int, int]
+) -> tuple[Defect, ...]:
+    """Check that run lengths reach the mark of their end, or the end of the last row.
+
+    The stated size proves nothing, since it may be too small. `image` is its width, height and depth.
+    """
+    width, height, depth = image
+    stated_end = position + image_bytes
+    stripped = content.rstrip(b"\0")
+    # Zeros are ends of rows. So many at the end were not written by a program.
+    end = len(stripped) + 2 if len(content) - len(stripped) > _MAX_FINAL_ZEROS else len(content)
+    column = row = 0
+    for _ in range(_MAX_RUNS):
+        if position + 1 >= end:
+            is_whole = position <= end + 1 and row + column // width >= height
+            return () if is_whole else _DAMAGED
+        count, value = content[position], content[position + 1]
+        position += 2
+        if count:
+            column += count
+        elif value == _END_OF_ROW:
+            column, row = 0, row + 1
+        elif value == _END_OF_BITMAP:
+            return ()
+        elif value == _DELTA:
+            column, row = column + content[position], row + content[position + 1]
+            position += 2
+        else:  # This many pixels as they are, in whole words.
+            column += value
+            position += (value * depth + 15) // 16 * 2
+    return () if position < stated_end or stripped.endswith(b"\0\1") else _CUT_SHORT

@@ -56,7 +56,12 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "msoffice"),
     (0, b"{\\rtf", "rtf"),
 )
-_HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|\?xml)", re.IGNORECASE)
+_MARKUP_START = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?\s*<(!doctype\s|!--|html|head|body|svg\b|\?xml)", re.IGNORECASE
+)
+# The name of the first element, or of the document type, which is the same.
+_ROOT = re.compile(rb"<(?:!doctype\s+)?(?:[\w.-]{1,64}:)?([a-z_][\w.-]{0,64})", re.IGNORECASE)
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 def detect_format(content: bytes) -> str | None:
@@ -76,9 +81,22 @@ def detect_format(content: bytes) -> str | None:
         return "avif"
     if has_pdf_header and name in (None, "bmp"):
         return "pdf"
-    if name is None and _HTML_START.match(start[:512]):
-        return "html"
+    name = name or _detect_markup(start)
     return "pdf" if name is None and pdf.is_headless(content) else name
+
+
+def _detect_markup(start: bytes) -> str | None:
+    """Return the format of a web page, an SVG image or another XML file, or None for anything else."""
+    found = _MARKUP_START.match(start)
+    if found is None:
+        return None
+    root = _ROOT.search(_COMMENT.sub(b"", start))
+    name = root[1].lower() if root is not None else b""
+    if name in (b"svg", b"html", b"head", b"body"):
+        return "svg" if name == b"svg" else "html"
+    if found[1].lower().startswith((b"?xml", b"!doctype")):
+        return "xml"
+    return None if found[1] == b"!--" else "html"
 
 
 def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:

@@ -22,7 +22,6 @@ _MAX_SEGMENTS = 20_000
 _DAMAGED = (Defect("damaged"),)
 _REPAIRED = (Defect("repaired", is_certain=False),)
 _DOUBT = Defect("doubtful")
-_CUT_SHORT = (Defect("damaged", is_certain=False),)
 
 
 def find_defects(content: bytes) -> tuple[Defect, ...]:
@@ -88,10 +87,14 @@ def _find_scan_defects(content: bytes, position: int, min_bits: int) -> tuple[De
     Inside a scan, 0xFF is followed by 0x00 or a restart marker, so FF D9 can only be the end.
     """
     end = content.find(b"\xff\xd9", position)
-    if end < 0:
-        # Viewers show the whole image if it lacks its last byte only.
-        return _REPAIRED if content.endswith(b"\xff") else _CUT_SHORT
-    return () if 8 * (end - position) >= min_bits else _DAMAGED
+    # Viewers show the whole image if it lacks its last byte only.
+    is_last_byte_lost = end < 0 and content.endswith(b"\xff") and not content.endswith(b"\xff\xff")
+    if is_last_byte_lost:
+        end = len(content) - 1
+    # Without its end, no decoder tells a whole image from half of one: it takes what follows for pixels.
+    if end < 0 or 8 * (end - position) < min_bits:
+        return _DAMAGED
+    return _REPAIRED if is_last_byte_lost else ()
 
 
 def _min_bits(marker: int, segment: bytes) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from docsend.checks.formats.png import is_zlib
 from docsend.model.document import Defect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _VALUE_BYTES = {
     1: 1,
@@ -33,15 +34,43 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 1
 _OFFSETS = (273, 324, 513)  # StripOffsets, TileOffsets, JPEGInterchangeFormat
 _LENGTHS = (279, 325, 514)  # StripByteCounts, TileByteCounts, JPEGInterchangeFormatLength
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_SAMPLES, _ROWS_PER_STRIP, _PLANES = 277, 278, 284
-_SIZES = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS_PER_STRIP, _PLANES)
+_SAMPLES, _ROWS_PER_STRIP, _PLANES, _SUBSAMPLING, _FILL_ORDER = 277, 278, 284, 530, 266
+_YCBCR = 6
+_SIZES = (
+    _WIDTH,
+    _HEIGHT,
+    _BITS,
+    _COMPRESSION,
+    _PHOTOMETRIC,
+    _SAMPLES,
+    _ROWS_PER_STRIP,
+    _PLANES,
+    _SUBSAMPLING,
+    _FILL_ORDER,
+)
 _WANTED = frozenset(_OFFSETS + _LENGTHS + _SIZES)
 # Uncompressed, CCITT, LZW, old and new JPEG, Deflate (two codes) and PackBits.
 _COMMON_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
-# NeXT, CCITT with alignment, ThunderScan, Pixar, SGI, JBIG, JPEG 2000, LZMA, Zstandard, WebP and others.
-_RARE_COMPRESSIONS = (
-    32766, 32771, 32809, 32908, 32909, 34661, 34676, 34677, 34712, 34887, 34925, 50000, 50001, 50002,
-)  # fmt: skip
+# Those that libtiff, with which most viewers read TIFF, may know, or not. It never knows others, such as
+# JPEG 2000.
+_RARE_COMPRESSIONS = {
+    32766: "NeXT",
+    32771: "CCITT RLE",
+    32809: "ThunderScan",
+    32909: "PixarLog",
+    34661: "JBIG",
+    34676: "SGI LogLuv",
+    34677: "SGI LogLuv",
+    34887: "LERC",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50001: "WebP",
+}
+_LZW, _JPEG, _DEFLATE = 5, 7, (8, 32946)
+_USUAL_ORDER = (1,)  # of the bits of a byte
+_START_ZEROS = bytes(4)
+_END_ZEROS = bytes(32)
+_MAX_STRIPS = 100  # of a page, the last ones, whose starts and ends are looked at
 _MAX_PAGES = 10_000
 _MAX_SAMPLES = 64  # of a pixel; files of measuring instruments have about ten
 # In a file that was cut short, the offset of the next page is a few times its size. Larger ones never were
@@ -52,6 +81,8 @@ _MAX_FIELDS = 400_000
 
 _NO_IMAGE = (Defect("damaged"),)
 _DAMAGED = (Defect("damaged", is_certain=False),)
+_UNUSUAL = (Defect("unusual", is_certain=False),)
+_DOUBTFUL = (Defect("doubtful"),)
 
 
 class _Layout(NamedTuple):
@@ -77,7 +108,7 @@ def _layout(order: str, *, is_big: bool) -> _Layout:
 
 
 def find_defects(content: bytes, *, is_big: bool = False) -> tuple[Defect, ...]:
-    """Return the defects: a directory, strip or tile outside the file, no image, or a rare compression."""
+    """Return the defects: a directory, strip or tile outside the file, no image, or a rare variant."""
     try:
         return _find_directory_defects(content, is_big=is_big)
     except (struct.error, ValueError, OverflowError):  # The content ends inside a directory or its values.
@@ -100,8 +131,9 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
             break
         (count,) = struct.unpack_from(layout.field_count, content, directory)
         seen_fields += count
-        if len(visited) >= _MAX_PAGES or seen_fields > _MAX_FIELDS:
-            return _DAMAGED
+        if not count or len(visited) >= _MAX_PAGES or seen_fields > _MAX_FIELDS:
+            # A page has fields. Without any, it was not received, and neither were those behind it.
+            return _DAMAGED if count else _NO_IMAGE
         visited.add(directory)
         fields: dict[int, tuple[int, ...]] = {}
         first_field = directory + layout.count_bytes
@@ -112,7 +144,7 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
             seen_values += len(values)
             if 2 * seen_values > len(content):
                 return _DAMAGED
-        if defects := _find_page_defects(fields, len(content)):
+        if defects := _find_page_defects(fields, content):
             if any(defect.kind == "damaged" for defect in defects):
                 return defects
             found.update(defects)
@@ -128,8 +160,8 @@ def _by_kind(defect: Defect) -> str:
     return defect.kind
 
 
-def _find_page_defects(fields: dict[int, tuple[int, ...]], size: int) -> tuple[Defect, ...]:
-    """Return the defects of one page, whose file has `size` bytes."""
+def _find_page_defects(fields: dict[int, tuple[int, ...]], content: bytes) -> tuple[Defect, ...]:
+    """Return the defects of one page of a file."""
     offsets = next((fields[tag] for tag in _OFFSETS if tag in fields), ())
     if not offsets:
         return ()
@@ -139,13 +171,73 @@ def _find_page_defects(fields: dict[int, tuple[int, ...]], size: int) -> tuple[D
     if 273 in fields and len(offsets) < _strip_count(fields, height):
         return _DAMAGED
     lengths = _required_lengths(fields, len(offsets))
+    size = len(content)
     if any(not 0 <= start <= start + length <= size for start, length in zip(offsets, lengths, strict=True)):
         return _DAMAGED
     compression = fields.get(_COMPRESSION, (1,))[0]
+    begins = _BEGINNINGS.get(compression) if fields.get(_FILL_ORDER, _USUAL_ORDER) == _USUAL_ORDER else None
+    found: tuple[Defect, ...] = ()
+    if begins is not None:
+        found = _find_strip_defects(content, begins, offsets[-_MAX_STRIPS:], lengths[-_MAX_STRIPS:])
+    return found if found == _DAMAGED else found + _find_variant_defects(compression, fields)
+
+
+def _find_variant_defects(compression: int, fields: dict[int, tuple[int, ...]]) -> tuple[Defect, ...]:
+    """Return the defect of a page in a variant that not all viewers can open."""
+    if _has_subsampled_planes(fields):
+        return _UNUSUAL
     if compression in _COMMON_COMPRESSIONS:
         return ()
+    if compression in _RARE_COMPRESSIONS:
+        return (Defect("rare", ("TIFF", _RARE_COMPRESSIONS[compression])), *_DOUBTFUL)
+    return _UNUSUAL
+
+
+def _find_strip_defects(
+    content: bytes,
+    begins: Callable[[bytes, int], bool],
+    offsets: tuple[int, ...],
+    lengths: tuple[int, ...],
+) -> tuple[Defect, ...]:
+    """Return the defect of compressed strips that do not begin as they should, or that end with zeros.
+
+    Zeros were not received, or they are the rest of the space that a program reserved.
+    """
+    found: tuple[Defect, ...] = ()
+    for start, length in zip(offsets, lengths, strict=True):
+        if length > len(_START_ZEROS) and not begins(content, start):
+            return _DAMAGED
+        if content.endswith(_END_ZEROS, start, start + length):
+            found = _DOUBTFUL
+    return found
+
+
+def _begins_as_lzw(content: bytes, start: int) -> bool:
+    """Return whether a strip begins with a code that clears the table, or at least not with zeros."""
+    return not content.startswith(_START_ZEROS, start)
+
+
+def _begins_as_jpeg(content: bytes, start: int) -> bool:
+    return content.startswith(b"\xff\xd8", start)
+
+
+def _begins_as_deflate(content: bytes, start: int) -> bool:
+    return is_zlib(content[start : start + 2])
+
+
+_BEGINNINGS = {_LZW: _begins_as_lzw, _JPEG: _begins_as_jpeg, **dict.fromkeys(_DEFLATE, _begins_as_deflate)}
+
+
+def _has_subsampled_planes(fields: dict[int, tuple[int, ...]]) -> bool:
+    """Return whether the planes of colors have fewer pixels than that of brightness.
+
+    No viewer puts them together. Without a field, they have half the width and height (section 21).
+    """
     return (
-        (Defect("doubtful"),) if compression in _RARE_COMPRESSIONS else (Defect("unusual", is_certain=False),)
+        fields.get(_PLANES, (1,))[0] == 2
+        and fields[_PHOTOMETRIC][0] == _YCBCR
+        and fields.get(_SAMPLES, (1,))[0] > 1
+        and fields.get(_SUBSAMPLING, (2, 2))[:2] != (1, 1)
     )
 
 
@@ -181,7 +273,7 @@ def _uncompressed_strip_lengths(fields: dict[int, tuple[int, ...]], count: int) 
     is_plain = (
         fields.get(_COMPRESSION, (1,))[0] == 1
         and fields.get(_PLANES, (1,))[0] == 1
-        and fields.get(_PHOTOMETRIC, (0,))[0] != 6  # YCbCr may be subsampled and have fewer bytes.
+        and fields.get(_PHOTOMETRIC, (0,))[0] != _YCBCR  # YCbCr may be subsampled and have fewer bytes.
         and 273 in fields
     )
     rows = min(fields.get(_ROWS_PER_STRIP, (height,))[0], height)
