@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,6 @@ from docsend.delivery import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 HEAD = ["to", "subject", "category", "type", "id", "reference", "documents"]
 ROWS = 3000  # workers start after a few hundred rows
@@ -122,6 +122,19 @@ def test_a_large_manifest_starts_the_workers_before_it_is_read_and_leaves_none(t
     assert (code, err.count("a worker starts")) == (0 if is_good else 3, min(8, processes._cores()) - 1), err
 
 
+@needs_cores
+def test_workers_import_nothing_from_the_current_folder(tmp_path) -> None:
+    for name in ("multiprocessing", "runpy", "pickle", "docsend"):
+        samples.write(tmp_path, f"{name}.py", b"import os; os.mkdir('executed')")
+    samples.write(tmp_path, "a.pdf", samples.pdf())
+    row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
+    samples.write(tmp_path, "batch.csv", f"{','.join(HEAD)}\n{row}\n".encode().ljust(2**18))
+    command = [Path(sys.executable).with_name("docsend"), "send", "--batch", "batch.csv", "--dry-run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "executed").exists()
+
+
 def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
     samples.write(tmp_path, "a.pdf", samples.pdf())
     row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
@@ -168,6 +181,20 @@ def main():
         from multiprocessing import resource_tracker
         resource_tracker.ensure_running()  # so that only the workers fail
         multiprocessing.set_executable({"ends at once": "/bin/true"}.get(action, "/no/such/python"))
+    elif action in ("lacks the thread QueueFeederThread", "lacks the thread _ExecutorManagerThread"):
+        import threading
+        original, name = threading.Thread.start, action.split()[-1]
+
+        def start(self):
+            if name in (self.name, type(self).__name__):
+                raise RuntimeError("can't start new thread")
+            original(self)
+
+        threading.Thread.start = start
+        threading.excepthook = lambda _: None  # the executor's own thread ends with this error
+    elif action == "has little memory":
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
     elif action == "is one of three":
         processes._cores = lambda: 4  # on every machine
     function = functools.partial(work, action=action, parent=parent, ballast=os.urandom(500_000))
@@ -222,6 +249,9 @@ def wait_until_gone(group: int) -> bool:
         "cannot pickle its result",
         "is not waited for",
         "lacks resources",
+        "lacks the thread QueueFeederThread",
+        "lacks the thread _ExecutorManagerThread",
+        "has little memory",
         "cannot be pickled",
         "cannot be started",
         "ends at once",

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections import deque
+from concurrent import futures
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import connection, parent_process, resource_tracker
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -24,6 +25,7 @@ _Result = TypeVar("_Result")
 _ITEMS_AHEAD = 24  # items per process that may be read before the oldest result is yielded
 # One item is in progress, and the others are ready: while this process works on an item, it submits none.
 _SUBMITTED_PER_WORKER = 4
+_CHECK_S = 0.5  # after which it is checked again that the workers are served
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -44,7 +46,7 @@ class _Task(Generic[_Item, _Result]):
     def submit(self, executor: ProcessPoolExecutor, pickled: bytes | None) -> bool:
         """Submit the item to the workers. Return False if no worker can be started."""
         try:
-            with _blocked_signals():  # submitting may start a worker
+            with _blocked_signals(), _safe_path():  # submitting may start a worker
                 self._future = executor.submit(_run_in_worker, pickled, self._item)
         except (OSError, RuntimeError):
             return False
@@ -54,11 +56,13 @@ class _Task(Generic[_Item, _Result]):
         """Run the function in this process."""
         self._results.append(self._function(self._item))
 
-    def result(self) -> _Result:
-        """Wait for the result. If the worker fails, run the function in this process."""
+    def result(self, *, is_served: Callable[[], bool]) -> _Result:
+        """Wait for the result while the workers are served. If that fails, run the function here."""
         if self._future is not None and not self._results:
             try:
-                self.worker, result = self._future.result()
+                while not self._future.done() and is_served():
+                    futures.wait([self._future], timeout=_CHECK_S)
+                self.worker, result = self._future.result(timeout=0)
             except Exception:  # noqa: BLE001 - an error of the function itself is raised again here
                 self.run()
             else:
@@ -72,17 +76,28 @@ class Pool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._executor = _create_executor(workers)
+        others = set(threading.enumerate())
         if self._executor is not None:
-            with contextlib.suppress(OSError, RuntimeError), _blocked_signals():
-                for _ in range(workers):  # An executor starts a worker only if it has something to do.
-                    self._executor.submit(os.getpid)
+            try:
+                with _blocked_signals(), _safe_path():
+                    for _ in range(workers):  # An executor starts a worker only if it has something to do.
+                        self._executor.submit(os.getpid)
+            except (OSError, RuntimeError):  # The system lacks the resources for a process or a thread.
+                self.close()
+        self._threads = set(threading.enumerate()) - others  # which serve the workers
 
     def close(self) -> None:
-        """Terminate the workers, whatever they are doing."""
+        """Kill the workers, whatever they are doing."""
         if self._executor is not None:
             for worker in multiprocessing.active_children():
-                worker.terminate()
-            self._executor.shutdown(cancel_futures=True)
+                worker.kill()  # A worker that starts blocks other signals.
+            with contextlib.suppress(RuntimeError):  # its thread could not be started
+                self._executor.shutdown(cancel_futures=True)
+            self._executor = None
+
+    def _is_served(self) -> bool:
+        """Return whether the executor's threads are running. Without them, no result would ever arrive."""
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def map_in_order(self, function: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
         """Yield the result of the function for each item, in order.
@@ -94,6 +109,7 @@ class Pool:
         executor = None if pickled is None else self._executor
         initialized: set[int] = set()  # ids of workers that have received the function
         tasks: deque[_Task[_Item, _Result]] = deque()
+        most_submitted = _SUBMITTED_PER_WORKER * self._workers
 
         def read_task() -> _Task[_Item, _Result] | None:
             is_far_ahead = len(tasks) >= _ITEMS_AHEAD * (self._workers + 1)
@@ -104,7 +120,7 @@ class Pool:
 
         while True:
             submitted = sum(not task.is_done for task in tasks)
-            while executor is not None and submitted < _SUBMITTED_PER_WORKER * self._workers:
+            while executor is not None and submitted < most_submitted and self._is_served():
                 if (task := read_task()) is None:
                     break
                 if not task.submit(executor, pickled if len(initialized) < self._workers else None):
@@ -115,7 +131,7 @@ class Pool:
                 task.run()
             elif tasks:
                 task = tasks.popleft()
-                yield task.result()
+                yield task.result(is_served=self._is_served)
                 if task.worker is not None:
                     initialized.add(task.worker)
             else:
@@ -135,12 +151,30 @@ def _create_executor(workers: int) -> ProcessPoolExecutor | None:
     try:
         if sys.platform != "win32":
             # Start the tracker first: if it cannot start, resources created before it would never be freed.
-            resource_tracker.ensure_running()
+            with _safe_path():
+                resource_tracker.ensure_running()
         return ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), initializer=_initialize_worker
         )
     except (OSError, RuntimeError, NotImplementedError, ImportError):
         return None
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep processes that start from importing modules of the current folder, as `python -c` does.
+
+    They inherit this process's own path anyway, as soon as they have started.
+    """
+    name = "PYTHONSAFEPATH"
+    previous = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if previous is not None:
+            os.environ[name] = previous
 
 
 @contextlib.contextmanager
@@ -170,7 +204,10 @@ def _initialize_worker() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    except RuntimeError:  # The system allows no more threads. The parent does the work of this worker.
+        os._exit(1)
 
 
 def _end_with_parent() -> None:

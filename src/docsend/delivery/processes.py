@@ -25,6 +25,7 @@ _Result = TypeVar("_Result")
 _MIN_SHARED_S = 0.02
 _MANY_ITEMS = 16
 _MAX_PROCESSES = 8
+_MIN_MEMORY_BYTES = 2**31
 
 
 class WorkerProcesses:
@@ -36,13 +37,13 @@ class WorkerProcesses:
     def start(self) -> None:
         """Start the workers early. They take longer than this process until they have imported everything."""
         count = min(_MAX_PROCESSES, _cores()) - 1
-        if self._pool is None and count > 0:
+        if self._pool is None and count > 0 and not _is_memory_limited():
             from docsend.delivery.pool import Pool  # takes 10 ms
 
             self._pool = Pool(count)
 
     def close(self) -> None:
-        """Terminate the workers, whatever they are doing."""
+        """Kill the workers, whatever they are doing."""
         if self._pool is not None:
             self._pool.close()
             self._pool = None
@@ -69,6 +70,16 @@ class WorkerProcesses:
             yield from map(function, items)
         else:
             yield from self._pool.map_in_order(function, items)
+
+
+def _is_memory_limited() -> bool:
+    """Return whether a limit of address space leaves no room for threads, which reserve much of it."""
+    if sys.platform == "win32":
+        return False
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return limit != resource.RLIM_INFINITY and limit < _MIN_MEMORY_BYTES
 
 
 def _cores() -> int:
