@@ -129,7 +129,7 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path) -> None:
     samples.write(tmp_path, "a.pdf", samples.pdf())
     row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
     samples.write(tmp_path, "batch.csv", f"{','.join(HEAD)}\n{row}\n".encode().ljust(2**18))
-    command = [Path(sys.executable).with_name("docsend"), "send", "--batch", "batch.csv", "--dry-run"]
+    command = [str(Path(sys.executable).with_name("docsend")), "send", "--batch", "batch.csv", "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "executed").exists()

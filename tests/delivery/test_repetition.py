@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -101,6 +102,109 @@ def test_while_the_earlier_one_cannot_be_withdrawn_the_new_one_is_not_recorded(
         network.is_down = False
         assert run(*send).code == 0
     assert (states(run), sandbox.count()) == (["withdrawn", "received"], 1)
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 409, 501])
+def test_if_the_earlier_one_cannot_be_withdrawn_the_message_names_both_ways_out(
+    run, sandbox, payslip, monkeypatch, status
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    network = Network("PUT")
+
+    def intercept(request, count, phase):
+        if request.method == "DELETE":
+            return doubles.Reply(status, b"<html>no</html>", {"Content-Type": "text/html"}, echoes_id=False)
+        return network(request, count, phase)
+
+    with doubles.relay(sandbox.url, intercept) as (url, _):
+        send = ("send", payslip, *SEND, *REFERENCE, "--service", url)
+        first = run(*send, "--json").json["key"]
+        earlier = payslip.read_bytes()
+        export_anew(payslip)
+        network.is_down = False
+        refused = run(*send)
+        assert (refused.code, f"({first[:12]}) could not be withdrawn" in refused.err) == (6, True), (
+            refused.err
+        )
+        assert "run the command of the earlier one, or give --anyway" in refused.err
+        assert sandbox.count() == 0
+        assert run(*send, "--anyway").code == 0
+        payslip.write_bytes(earlier)
+        assert run(*send, "--anyway").code == 0
+    assert sandbox.count() == 2
+
+
+def test_a_withdrawal_is_told_even_if_the_next_one_fails(run, sandbox, payslip, monkeypatch) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    network = Network("PUT")
+
+    def intercept(request, count, phase):
+        if request.method == "DELETE" and second in request.path:
+            return doubles.Reply(503)
+        return network(request, count, phase)
+
+    with doubles.relay(sandbox.url, intercept) as (url, _):
+        send = ("send", payslip, *SEND, *REFERENCE, "--service", url, "--json")
+        second = "none"
+        first = run(*send).json["key"]
+        export_anew(payslip)
+        second = run(*send, "--anyway").json["key"]
+        export_anew(payslip)
+        network.is_down = False
+        failed = run(*send)
+    assert (failed.code, failed.problems) == (6, ["service-busy", "earlier-withdrawn"])
+    assert failed.err.count(f"it was withdrawn ({first[:12]})") == 1
+    assert states(run) == ["withdrawn", "sending"]
+
+
+def test_the_way_out_that_is_named_for_an_earlier_unfinished_one_works(
+    run, sandbox, payslip, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    network = Network("PUT")
+    with doubles.relay(sandbox.url, network) as (url, _):
+        send = ("send", payslip, *SEND, *REFERENCE, "--service", url)
+        earlier = payslip.read_bytes()
+        assert run(*send).code == 6
+        export_anew(payslip)
+        assert run(*send, "--anyway").code == 6
+        network.is_down = False
+        payslip.write_bytes(earlier)
+        left = run(*send)
+        (named,) = re.findall(r"`docsend (receipts withdraw \w+)`", left.err)
+        assert (left.code, run(*named.split(), "--service", url).code) == (6, 0)
+        assert run(*send).code == 0
+    assert (states(run), sandbox.count()) == (["received", "withdrawn"], 1)
+
+
+def test_a_refused_submission_that_is_recorded_anew_is_the_later_one(
+    run, sandbox, payslip, monkeypatch
+) -> None:
+    monkeypatch.setenv("DOCSEND_PATIENCE", "0")
+    network = Network("PUT")
+
+    def intercept(request, count, phase):
+        if request.method == "PUT" and is_refusing:
+            return doubles.problem(422, "online-form-required")
+        return network(request, count, phase)
+
+    with doubles.relay(sandbox.url, intercept) as (url, _):
+        send = ("send", payslip, *SEND, *REFERENCE, "--service", url)
+        first = payslip.read_bytes()
+        is_refusing = True
+        assert run(*send).code == 5
+        is_refusing = False
+        export_anew(payslip)
+        assert run(*send).code == 6
+        second = payslip.read_bytes()
+        payslip.write_bytes(first)
+        assert run(*send, "--anyway").code == 6
+        network.is_down = False
+        payslip.write_bytes(second)
+        assert run(*send).code == 6, "the first was recorded last"
+        payslip.write_bytes(first)
+        assert run(*send).code == 0
+    assert (sorted(states(run)), sandbox.count()) == (["received", "withdrawn"], 1)
 
 
 def test_a_lost_response_to_the_withdrawal_is_repeated(run, sandbox, payslip, monkeypatch) -> None:

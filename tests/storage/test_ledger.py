@@ -308,7 +308,7 @@ def test_plans_and_receipts_of_a_batch_take_one_commit_each(tmp_path) -> None:
         assert {entry.state for entry in ledger.entries()} == {"received"}
 
 
-def test_planning_again_returns_the_entry_and_changes_nothing(tmp_path) -> None:
+def test_planning_again_returns_the_entry_and_changes_only_a_refused_one(tmp_path) -> None:
     one = checked_submission(tmp_path)
     with Ledger(tmp_path / "ledger") as ledger:
         planned = plan(ledger, one)
@@ -317,7 +317,7 @@ def test_planning_again_returns_the_entry_and_changes_nothing(tmp_path) -> None:
         assert known == plan(ledger, one) == find(ledger, one.key)._replace(documents=())
         ledger.record_refused("sandbox", one.key, "key-reused")
         again = plan(ledger, one)
-        assert (again.state, again.problem, again.planned_at) == ("planned", None, planned.planned_at)
+        assert (again.state, again.problem, again.planned_at) == ("planned", None, again.changed_at)
         assert again == find(ledger, one.key)._replace(documents=(), is_newly_planned=True)
 
 

@@ -174,7 +174,6 @@ def _send(
         with context.open_ledger() as ledger:
             checked, delivery = _deliver(context, checked, service, ledger, account, anyway=anyway)
     except DocsendError as error:
-        context.streams.say_problems(error.notices)
         warnings = (*checked.warnings, *error.notices)
         context.output.fail(error, send_result.from_error(error, checked, service, warnings))
         raise typer.Exit(error.code) from error

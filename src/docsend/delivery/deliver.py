@@ -209,7 +209,7 @@ def _plan(
                 raise planned
             if not isinstance(recorded, NotPlanned):
                 return planned._replace(notices=(*planned.notices, *notices))
-            notices += repetition.settle(recorded, checked, service, ledger)
+            repetition.settle(recorded, checked, service, ledger, notices)
             settlements += bool(recorded.earlier)
     except DocsendError as error:
         error.notices = tuple(notices)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from docsend.codes import Code
 from docsend.delivery import withdrawal
-from docsend.errors import InvalidSubmission, OccurrenceTooEarly, Unfinished
+from docsend.errors import InvalidSubmission, OccurrenceTooEarly, Refused, Unfinished
 from docsend.i18n import Message
 from docsend.model.problem import Problem
 from docsend.service.responses import UnknownSubmission
@@ -114,19 +114,27 @@ def refuse(reason: NotPlanned) -> None:
 
 
 def settle(
-    reason: NotPlanned, checked: CheckedSubmission, service: ServiceClient, ledger: Ledger
-) -> list[Problem]:
+    reason: NotPlanned,
+    checked: CheckedSubmission,
+    service: ServiceClient,
+    ledger: Ledger,
+    notices: list[Problem],
+) -> None:
     """Ask the service about what keeps a submission from being recorded, so that it can be recorded next.
 
-    Return a notice for each earlier submission that was withdrawn. Raise InvalidSubmission if an earlier one
-    was received, or if a lower occurrence was not. Raise the same errors as the calls to the service.
+    Append a notice to `notices` for each earlier submission that was withdrawn, also if an error is raised
+    after that. Raise InvalidSubmission if an earlier one was received, or if a lower occurrence was not.
+    Raise Unfinished if an earlier one could not be withdrawn. Raise the same errors as the calls to the
+    service.
     """
     refuse(reason)
     if reason.lower_occurrence is not None:
         _learn_occurrence(reason, checked, service, ledger)
-    if reason.unfinished is None:
-        return [_withdraw(each, service, ledger) for each in reason.earlier]
-    return _settle_unfinished(reason.unfinished, reason.earlier, service, ledger)
+    if reason.unfinished is not None:
+        _settle_unfinished(reason.unfinished, reason.earlier, service, ledger, notices)
+        return
+    # Before an error, `extend` keeps the notices that it has, as a list comprehension would not.
+    notices.extend(_withdraw(each, service, ledger) for each in reason.earlier)
 
 
 def ask_about(earlier: Iterable[EarlierSubmission], service: ServiceClient, ledger: Ledger) -> None:
@@ -162,7 +170,7 @@ def refuse_to_resume(entry: LedgerEntry, ledger: Ledger) -> None:
     hint = Message(
         "run the command of the one that is meant again, with --anyway if both are; `docsend receipts "
         "withdraw {key}` ends this one",
-        key=entry.key[:12],
+        key=entry.key,  # A withdrawal needs all of it.
     )
     raise Unfinished(message, hint)
 
@@ -258,8 +266,12 @@ def _receipt_values(entry: LedgerEntry) -> dict[str, str]:
 
 
 def _settle_unfinished(
-    entry: LedgerEntry, earlier: Iterable[EarlierSubmission], service: ServiceClient, ledger: Ledger
-) -> list[Problem]:
+    entry: LedgerEntry,
+    earlier: Iterable[EarlierSubmission],
+    service: ServiceClient,
+    ledger: Ledger,
+    notices: list[Problem],
+) -> None:
     """Ask the service about a submission that an earlier run left unfinished, and about those like it.
 
     If one of the others was received, withdraw this one and raise InvalidSubmission, unless it turns out that
@@ -269,18 +281,16 @@ def _settle_unfinished(
     if any(each.is_received for each in earlier):
         if _withdraw_entry(entry, service, ledger).state == "withdrawn":
             refuse_received(earlier)
-        return []
+        return
     later = max((each.entry for each in earlier), key=_order_of_recording)
     if _order_of_recording(later) > _order_of_recording(entry):
         _wait_for_later(later, service, ledger)
-        return []
-    notices = []
+        return
     for each in earlier:
         try:
             notices.append(_withdraw(each, service, ledger))
         except InvalidSubmission:
             break  # The other was received. The next look at the ledger finds its receipt.
-    return notices
 
 
 def _order_of_recording(entry: LedgerEntry) -> tuple[str, str]:
@@ -300,7 +310,7 @@ def _wait_for_later(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) 
         Message(
             "run its command first, because it was recorded later; if only this one is meant, run `docsend "
             "receipts withdraw {key}` and then this command again; if both are, give --anyway",
-            key=entry.key[:12],
+            key=entry.key,  # A withdrawal needs all of it.
         ),
     )
 
@@ -328,7 +338,7 @@ def _withdraw(earlier: EarlierSubmission, service: ServiceClient, ledger: Ledger
 
 
 def _withdraw_entry(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) -> LedgerEntry:
-    """Withdraw a submission and return its updated entry. Raise Unfinished if the service cannot do that."""
+    """Withdraw a submission and return its updated entry. Raise Unfinished if that fails."""
     try:
         return withdrawal.withdraw(entry, service, ledger)
     except UnknownSubmission:
@@ -336,6 +346,21 @@ def _withdraw_entry(entry: LedgerEntry, service: ServiceClient, ledger: Ledger) 
             Message("the service cannot rule out that an earlier submission is still received"),
             Message("run `docsend receipts show {key}`; give --anyway if both are meant", key=entry.key[:12]),
         ) from None
+    except (Refused, Unfinished) as error:
+        if error.affects_all:
+            raise
+        raise Unfinished(
+            Message(
+                "an earlier submission ({key}) could not be withdrawn, so it may still be received: {reason}",
+                key=entry.key[:12],
+                reason=error.message,
+            ),
+            Message(
+                "run the same command again; if that does not help, run the command of the earlier one, or "
+                "give --anyway if both are meant"
+            ),
+            cause=error.cause,
+        ) from error
 
 
 def _learn_occurrence(

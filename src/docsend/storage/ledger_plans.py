@@ -59,7 +59,7 @@ def insert(
     if known is None:
         ledger_rows.insert(connection, service, checked, digests, planned_at=now)
     elif known.state == "refused":
-        changes = {"state": "planned", "problem": None, "changed_at": now}
+        changes = {"state": "planned", "problem": None, "planned_at": now, "changed_at": now}
     if known is not None and not known.has_digests:
         changes |= {"reference_digest": digests.reference, "content_digest": digests.content}
     if changes:
