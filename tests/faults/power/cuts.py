@@ -40,11 +40,13 @@ def draw_tasks(recordings: Sequence[Recording], count: int, seed: int) -> list[T
     weights = [len(recording.changes) for recording in recordings]
     cuts: dict[str, list[Cut]] = {recording.name: [] for recording in recordings}
     for number, recording in enumerate(rng.choices(recordings, weights, k=count)):
+        position = rng.randint(0, len(recording.changes))
+        # A process that was killed before it answered has promised nothing.
+        if rng.random() >= 0.75 and recording.promises:
+            position = rng.choice(recording.promises).since
         cuts[recording.name].append(
             Cut(
-                position=rng.randint(0, len(recording.changes))
-                if rng.random() < 0.75
-                else rng.choice(recording.promises).since,
+                position=position,
                 seed=rng.getrandbits(32),
                 opens=number % OPEN_EVERY == 0,
                 restarts=number % RESTART_EVERY == 0,
