@@ -526,7 +526,7 @@ SITUATIONS = (
         "the same, with `--anyway`, several times", "sends it once", _exported_anew("--anyway", times=3), 0, 2
     ),
     Situation(
-        "exported anew, and the reference differs in blanks, dashes, upper case or invisible marks",
+        "exported anew, and the reference differs in blanks, kinds of dashes, upper case or invisible marks",
         _REFUSED_REFERENCE,
         _exported_anew_looking_alike,
         3,
@@ -810,7 +810,7 @@ SITUATIONS = (
         ("reference-in-two-rows",),
     ),
     Situation(
-        "the same, and the references differ in blanks or upper case",
+        "the same, and the references differ in numbers of blanks or upper case",
         "sends nothing",
         _batch(
             bad_manifests.good(1, documents="1.pdf", reference="a b"),

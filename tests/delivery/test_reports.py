@@ -393,6 +393,24 @@ def test_a_run_that_sends_nothing_keeps_a_report_with_receipts(run, sandbox, tmp
     assert f"{report} has receipts, so it stays as it is" in nothing.err
 
 
+@pytest.mark.parametrize("more", [(), ("--only-valid",)])
+def test_a_month_exported_anew_of_which_nothing_is_sent_keeps_the_report_with_its_receipts(
+    run, sandbox, tmp_path, more
+) -> None:
+    rows = make_rows(tmp_path, 3)
+    file, report = save_manifest(tmp_path, rows), tmp_path / "r.csv"
+    argv = ("send", "--service", sandbox.url, "--report", report, "--batch", file)
+    assert run(*argv).code == 0
+    received = report.read_bytes()
+    for row in rows:
+        document = tmp_path / row[-1]
+        document.write_bytes(document.read_bytes() + b"% exported anew\n")
+    nothing = run(*argv, *more)
+    assert (nothing.code, report.read_bytes(), list(tmp_path.glob("r.*"))) == (9, received, [report])
+    assert (nothing.out, sandbox.count()) == ("3 rows: 3 faulty\n", 3)
+    assert f"{report} has receipts, so it stays as it is" in nothing.err
+
+
 @pytest.mark.parametrize("name", ["r.csv.part", "r.jsonl.part", "r.csv.lock", "r.csv.sorted", "R.CSV.PART"])
 def test_a_report_has_no_name_that_another_one_needs_while_it_is_written(
     run, sandbox, tmp_path, name

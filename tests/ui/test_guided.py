@@ -521,6 +521,23 @@ def test_what_was_left_unfinished_is_sent_after_a_yes_although_another_version_w
     assert sandbox.count() == 2
 
 
+def test_a_yes_to_sending_once_more_is_asked_about_if_another_version_was_received_since(
+    guided, sandbox, payslip, run
+) -> None:
+    send = (*ABOUT, *WHO, "--reference", "4711")
+    first = payslip.read_bytes()
+    assert run("send", payslip, *send, "--service", sandbox.url).code == 0
+    payslip.write_bytes(first + b"% exported anew\n")
+    assert run("send", payslip, *send, "--service", sandbox.url, "--anyway").code == 0
+    payslip.write_bytes(first)
+    terminal = guided(payslip, *send, columns=200)
+    terminal.answer("--occurrence 2?", "y" + ENTER)
+    assert "[reference-received-before]" in terminal.read_until("send it all the same?")
+    terminal.type("y" + ENTER)
+    assert terminal.finish() == 0
+    assert sandbox.count() == 3
+
+
 def test_canceling_the_question_whether_to_send_once_more_says_how_to_see_the_receipt(
     guided, sandbox, payslip, run
 ) -> None:

@@ -152,7 +152,8 @@ def _run(
     is_checked_only = plan.rows == 0 or bool(plan.faulty and not options.only_valid) or options.dry_run
     counts, error = OutcomeCounts(), None
     file = options.report
-    sends_nothing = is_checked_only or plan.good_rows == 0
+    # Rows that repeat what was received are refused without being sent.
+    sends_nothing = is_checked_only or plan.good_rows <= len(plan.repetitions)
     if file and sends_nothing and _keeps_receipts(context, file):
         file = None
     with contextlib.ExitStack() as stack:

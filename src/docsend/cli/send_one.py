@@ -219,19 +219,22 @@ def _deliver(
         ):
             yield client
 
-    try:
-        delivery = deliver.deliver(checked, service, ledger, open_client, anyway=anyway)
-    except InvalidSubmission as error:
-        is_repetition = any(problem.code in repetition.REPETITION_CODES for problem in error.problems)
-        # The service accepts a required document only once.
-        if not is_repetition or not context.can_prompt or checked.required is not None:
-            raise
-        meant = _confirm_repetition(context, error, checked, service, ledger)
-        return meant, deliver.deliver(meant, service, ledger, open_client, anyway=True)
+    def deliver_or_ask(wanted: "CheckedSubmission") -> "tuple[CheckedSubmission, Delivery]":
+        try:
+            return wanted, deliver.deliver(wanted, service, ledger, open_client, anyway=anyway)
+        except InvalidSubmission as error:
+            is_repetition = any(problem.code in repetition.REPETITION_CODES for problem in error.problems)
+            # The service accepts a required document only once.
+            if not is_repetition or not context.can_prompt or wanted.required is not None:
+                raise
+            meant = _confirm_repetition(context, error, wanted, service, ledger)
+            return meant, deliver.deliver(meant, service, ledger, open_client, anyway=True)
+
+    checked, delivery = deliver_or_ask(checked)
     if delivery.is_repeated:
         once_more = _offer_once_more(context, checked, delivery, service, ledger)
         if once_more is not None:
-            return once_more, deliver.deliver(once_more, service, ledger, open_client, anyway=anyway)
+            return deliver_or_ask(once_more)
     return checked, delivery
 
 

@@ -280,7 +280,7 @@ def _settle_unfinished(
     """
     if any(each.is_received for each in earlier):
         if _withdraw_entry(entry, service, ledger).state == "withdrawn":
-            refuse_received(earlier)
+            raise InvalidSubmission.from_problems([_problem_of_withdrawn(entry, earlier)])
         return
     later = max((each.entry for each in earlier), key=_order_of_recording)
     if _order_of_recording(later) > _order_of_recording(entry):
@@ -291,6 +291,18 @@ def _settle_unfinished(
             notices.append(_withdraw(each, service, ledger))
         except InvalidSubmission:
             break  # The other was received. The next look at the ledger finds its receipt.
+
+
+def _problem_of_withdrawn(entry: LedgerEntry, earlier: Iterable[EarlierSubmission]) -> Problem:
+    """Return the error of a submission that was just withdrawn, because another was received instead."""
+    problem = next(_problem(each) for each in earlier if each.is_received)
+    if entry.required:
+        return problem
+    hint = Message(
+        "this one was withdrawn; if both are meant, give --occurrence {next} --anyway",
+        next=entry.occurrence + 1,
+    )
+    return replace(problem, hint=hint)
 
 
 def _order_of_recording(entry: LedgerEntry) -> tuple[str, str]:
