@@ -36,6 +36,19 @@ def export_anew(file) -> None:
     file.write_bytes(file.read_bytes() + b"% exported anew\n")
 
 
+def _exports(folder: Path, payslip: Path, count: int) -> list[Path]:
+    """Return so many exports of a document, with the same name in folders of their own."""
+    return [
+        samples.write(_folder(folder, str(n)), payslip.name, payslip.read_bytes() + b"%% export %d\n" % n)
+        for n in range(count)
+    ]
+
+
+def _command(file: Path, url: str) -> list[str]:
+    """Return the command that sends a document as a process of its own."""
+    return [sys.executable, "-m", "docsend", "send", str(file), *SEND, *REFERENCE, "--service", url]
+
+
 def states(run) -> list[str]:
     """Return the states of all entries, the oldest first."""
     return [entry["state"] for entry in reversed(run("receipts", "--json").json["receipts"])]
@@ -261,13 +274,10 @@ def test_a_run_that_overlaps_with_that_of_a_new_export_is_told_that_it_was_withd
             is_waiting.set()
             assert may_go_on.wait(30)
 
-    def command(file):
-        return [sys.executable, "-m", "docsend", "send", str(file), *SEND, *REFERENCE, "--service", url]
-
     with doubles.relay(sandbox.url, intercept) as (url, _):
-        first = subprocess.Popen(command(payslip), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        first = subprocess.Popen(_command(payslip, url), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         assert is_waiting.wait(30)
-        second = run(*command(export)[3:], "--json")
+        second = run(*_command(export, url)[3:], "--json")
         may_go_on.set()
         _, err = first.communicate(timeout=60)
     assert (first.returncode, b"[withdrawn]" in err) == (5, True), err
@@ -276,14 +286,8 @@ def test_a_run_that_overlaps_with_that_of_a_new_export_is_told_that_it_was_withd
 
 
 def test_of_two_exports_sent_at_the_same_time_one_is_received(sandbox, payslip, tmp_path, run) -> None:
-    exports = [
-        samples.write(_folder(tmp_path, str(n)), payslip.name, payslip.read_bytes() + b"%% export %d\n" % n)
-        for n in range(4)
-    ]
-    commands = [
-        [sys.executable, "-m", "docsend", "send", str(file), *SEND, *REFERENCE, "--service", sandbox.url]
-        for file in exports
-    ]
+    exports = _exports(tmp_path, payslip, 4)
+    commands = [_command(file, sandbox.url) for file in exports]
     processes = [subprocess.Popen(one, stderr=subprocess.PIPE, stdout=subprocess.PIPE) for one in commands]
     codes = []
     for process in processes:
@@ -298,27 +302,21 @@ def test_an_export_is_sent_however_many_others_are_recorded_while_it_withdraws_t
     sandbox, payslip, tmp_path, run, monkeypatch
 ) -> None:
     monkeypatch.setenv("DOCSEND_PATIENCE", "0")
-    exports = [
-        samples.write(_folder(tmp_path, str(n)), payslip.name, payslip.read_bytes() + b"%% export %d\n" % n)
-        for n in range(5)
-    ]
+    exports = _exports(tmp_path, payslip, 5)
     waiting = exports[1:]
     network = Network("PUT")
-
-    def send(file: Path) -> list[str]:
-        return [sys.executable, "-m", "docsend", "send", str(file), *SEND, *REFERENCE, "--service", url]
 
     def intercept(request, count, phase):
         if request.method == "DELETE" and phase == "before" and count not in nested and waiting:
             nested.add(count + 1)  # the withdrawal by the command that runs here
-            subprocess.run(send(waiting.pop()), check=False, capture_output=True, timeout=60)
+            subprocess.run(_command(waiting.pop(), url), check=False, capture_output=True, timeout=60)
             network.is_down = bool(waiting)
         return network(request, count, phase)
 
     nested: set[int] = set()
     with doubles.relay(sandbox.url, intercept) as (url, requests):
-        assert run(*send(exports[0])[3:]).code == 6
-        last = run(*send(payslip)[3:], "--json")
+        assert run(*_command(exports[0], url)[3:]).code == 6
+        last = run(*_command(payslip, url)[3:], "--json")
         withdrawals = [request for request in requests if request.method == "DELETE"]
     assert (last.code, set(last.problems)) == (0, {"earlier-withdrawn"}), last.err
     assert (waiting, len(withdrawals) > 2 * len(exports[1:])) == ([], True)
