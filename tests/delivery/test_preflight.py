@@ -30,16 +30,18 @@ ROWS = 3000  # workers start after a few hundred rows
 
 needs_cores = pytest.mark.skipif(processes._cores() < 2, reason="workers need two cores")
 
-# Runs the command, and reports on stderr each start of a worker.
+# Runs the command, and reports on stderr each start of a worker. The variable THREAD starts another thread.
 _SCRIPT_REPORTING_WORKERS = """
-import multiprocessing.process as process, os
+import multiprocessing.process as process, os, threading, time
 
 def start(self, original=process.BaseProcess.start):
-    os.write(2, b"a worker starts\\n")
+    os.write(2, b"a copy starts\\n" if type(self).__name__ == "ForkProcess" else b"a worker starts\\n")
     original(self)
 
 if __name__ == "__main__":
     process.BaseProcess.start = start
+    if "THREAD" in os.environ:
+        threading.Thread(target=time.sleep, args=[3600], daemon=True).start()
     from docsend.__main__ import run
     run()
 """
@@ -112,14 +114,20 @@ def test_problems_are_reported_in_row_order_and_duplicates_name_the_first_row(tm
 
 
 @needs_cores
+@pytest.mark.parametrize("has_thread", [True, False])
 @pytest.mark.parametrize("is_good", [True, False])
-def test_a_large_manifest_starts_the_workers_before_it_is_read_and_leaves_none(tmp_path, is_good) -> None:
+def test_a_large_manifest_starts_the_workers_before_it_is_read_and_leaves_none(
+    tmp_path, monkeypatch, is_good, has_thread
+) -> None:
+    if has_thread:  # which a copy would lack
+        monkeypatch.setenv("THREAD", "1")
+    started = "a worker starts" if has_thread or sys.platform != "linux" else "a copy starts"
     head = ",".join(HEAD if is_good else HEAD[:-1]).encode()
     row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
     file = samples.write(tmp_path, "batch.csv", head + b"\n" + f"{row}\n".encode().ljust(2**18))
     samples.write(tmp_path, "a.pdf", samples.pdf())
     code, _, err = checked(file)  # until no process has its output open any more
-    assert (code, err.count("a worker starts")) == (0 if is_good else 3, min(8, processes._cores()) - 1), err
+    assert (code, err.count(started)) == (0 if is_good else 3, min(8, processes._cores()) - 1), err
 
 
 @needs_cores
@@ -146,8 +154,8 @@ def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
 # -- the pool of workers ------------------------------------------------------------------------------------
 
 # Maps a function over items and prints each item with the id of the process that did it. The first argument
-# is what happens to a worker. The function is larger than a pipe buffer: starting a worker must not block
-# until it is read.
+# is what happens to a worker; the third says whether the workers are copies of the process, or new ones. The
+# function is larger than a pipe buffer: starting a worker must not block until it is read.
 _SCRIPT = """
 import contextlib, functools, os, signal, sys, time
 from docsend.delivery import processes
@@ -166,7 +174,7 @@ def work(item, action, parent, ballast):
     return item, os.getpid()
 
 def main():
-    action, parent = sys.argv[1], os.getpid()
+    action, parent, method = sys.argv[1], os.getpid(), sys.argv[3]
     if action == "lacks resources":
         import resource
         resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
@@ -181,6 +189,15 @@ def main():
         from multiprocessing import resource_tracker
         resource_tracker.ensure_running()  # so that only the workers fail
         multiprocessing.set_executable({"ends at once": "/bin/true"}.get(action, "/no/such/python"))
+        if method == "copies":
+            copy = os.fork
+
+            def fork():
+                if action == "cannot be started":
+                    raise BlockingIOError("Resource temporarily unavailable")
+                return copy() or os._exit(0)
+
+            os.fork = fork
     elif action in ("lacks the thread QueueFeederThread", "lacks the thread _ExecutorManagerThread"):
         import threading
         original, name = threading.Thread.start, action.split()[-1]
@@ -202,6 +219,9 @@ def main():
         function = lambda item: work(item, action, parent, b"")
     items = iter(range(int(sys.argv[2])))
     with contextlib.closing(processes.WorkerProcesses()) as workers:
+        if method == "copies":
+            workers.start_before_imports()
+            workers.start_after_imports()
         for result in workers.map_in_order(function, items):
             print(*result[:2], flush=True)
 
@@ -210,13 +230,13 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def start_work(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+@pytest.fixture(params=["copies", "new processes"])
+def start_work(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., subprocess.Popen[str]]:
     """Return a function that starts the script in another process."""
     script = samples.write(tmp_path, "work.py", _SCRIPT.encode())
 
     def start(action: str, items: int = 40) -> subprocess.Popen[str]:
-        words = [sys.executable, str(script), action, str(items)]
+        words = [sys.executable, str(script), action, str(items), request.param]
         return subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )

@@ -166,10 +166,13 @@ def send(
     from docsend.delivery.processes import WorkerProcesses
 
     with contextlib.closing(WorkerProcesses()) as workers:
-        if _is_large(batch):
-            workers.start()  # They import their modules while this process imports its own.
+        is_large = _is_large(batch)
+        if is_large:
+            workers.start_before_imports()
         from docsend.cli import batch as batches
 
+        if is_large:
+            workers.start_after_imports()
         options = batches.BatchOptions(
             batch,
             jobs=jobs or 4,

@@ -13,16 +13,17 @@ from collections import deque
 from concurrent import futures
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import connection, parent_process, resource_tracker
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+StartMethod: TypeAlias = Literal["fork", "spawn"]  # of multiprocessing
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_ITEMS_AHEAD = 24  # items per process that may be read before the oldest result is yielded
+_ITEMS_AHEAD = 12  # items per process that may be read before the oldest result is yielded
 # One item is in progress, and the others are ready: while this process works on an item, it submits none.
 _SUBMITTED_PER_WORKER = 4
 _CHECK_S = 0.5  # after which it is checked again that the workers are served
@@ -73,9 +74,9 @@ class _Task(Generic[_Item, _Result]):
 class Pool:
     """Worker processes that apply functions to items. They start at once."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, method: StartMethod) -> None:
         self._workers = workers
-        self._executor = _create_executor(workers)
+        self._executor = _create_executor(workers, method)
         others = set(threading.enumerate())
         if self._executor is not None:
             try:
@@ -146,16 +147,15 @@ def _pickle(function: Callable[[Any], Any]) -> bytes | None:
         return None
 
 
-def _create_executor(workers: int) -> ProcessPoolExecutor | None:
+def _create_executor(workers: int, method: StartMethod) -> ProcessPoolExecutor | None:
     """Return an executor, or None if the system lacks the resources for one."""
     try:
-        if sys.platform != "win32":
+        if sys.platform != "win32" and method == "spawn":
             # Start the tracker first: if it cannot start, resources created before it would never be freed.
             with _safe_path():
                 resource_tracker.ensure_running()
-        return ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=_initialize_worker
-        )
+        context = multiprocessing.get_context(method)
+        return ProcessPoolExecutor(workers, context, initializer=_initialize_worker)
     except (OSError, RuntimeError, NotImplementedError, ImportError):
         return None
 

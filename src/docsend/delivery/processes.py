@@ -1,8 +1,9 @@
 """Apply a function to items in several processes, using the standard library's process pool.
 
-Workers are started with `spawn` rather than forked, so that they inherit no locks or connections. Each
-worker receives the function once, pickled. This process does part of the work itself while the workers start
-or are busy.
+On Linux, workers that start early are copies of this process (`fork`), which have imported everything that it
+has. All others are new processes (`spawn`): a copy would have this process's open files, with their locks and
+connections, but not its other threads. Each worker receives the function once, pickled. This process does
+part of the work itself while the workers start or are busy.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from docsend.delivery.pool import Pool
+    from docsend.delivery.pool import Pool, StartMethod
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 # Shorter work is not distributed: starting a worker takes longer. Many items always take longer.
 _MIN_SHARED_S = 0.02
-_MANY_ITEMS = 16
+_MANY_ITEMS = 8
 _MAX_PROCESSES = 8
 _MIN_MEMORY_BYTES = 2**31
 
@@ -34,13 +35,24 @@ class WorkerProcesses:
     def __init__(self) -> None:
         self._pool: Pool | None = None
 
-    def start(self) -> None:
-        """Start the workers early. They take longer than this process until they have imported everything."""
+    def start_before_imports(self) -> None:
+        """Start the workers unless they can be copies of this process.
+
+        New processes import everything themselves, and take longer for it than this process.
+        """
+        if not _can_fork():
+            self._start("spawn")
+
+    def start_after_imports(self) -> None:
+        """Start the workers, if they have not been started, while this process has no files open."""
+        self._start("fork" if _can_fork() else "spawn")
+
+    def _start(self, method: StartMethod) -> None:
         count = min(_MAX_PROCESSES, _cores()) - 1
         if self._pool is None and count > 0 and not _is_memory_limited():
             from docsend.delivery.pool import Pool  # takes 10 ms
 
-            self._pool = Pool(count)
+            self._pool = Pool(count, method)
 
     def close(self) -> None:
         """Kill the workers, whatever they are doing."""
@@ -65,11 +77,24 @@ class WorkerProcesses:
             yield function(item)
             is_long = time.monotonic() - started > _MIN_SHARED_S
         if is_long:
-            self.start()
+            self._start("spawn")
         if self._pool is None:
             yield from map(function, items)
         else:
             yield from self._pool.map_in_order(function, items)
+
+
+def _can_fork() -> bool:
+    """Return whether a copy of this process can work: on Linux, if it has no other thread.
+
+    A thread that the copy lacks could hold a lock for ever. On macOS, the system's libraries have threads.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
 
 
 def _is_memory_limited() -> bool:
