@@ -46,6 +46,6 @@ def different_submissions(tmp_path: Path, count: int) -> list[CheckedSubmission]
     """Return submissions that nobody would call the same: each is for another document."""
     one = checked_submission(tmp_path)
     return [
-        replace(one, documents=(replace(one.documents[0], sha256=f"{number:064x}"),), token=PASSED_ALL_RULES)
+        replace(one, documents=(one.documents[0]._replace(sha256=f"{number:064x}"),), token=PASSED_ALL_RULES)
         for number in range(count)
     ]

@@ -71,7 +71,7 @@ COMMANDS = {
     ),
     "a check of a batch": Command(
         ("send", "--batch", "MANIFEST", "--dry-run", "--quiet"),
-        10.5,
+        13,
         _NEVER | _NETWORK | {"platformdirs", "sqlite3", "stdnum"},
     ),
     # Each run has a new reference, because a repeated submission is only looked up in the ledger.

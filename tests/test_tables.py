@@ -20,7 +20,7 @@ from tables.report import Findings, text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from docsend.manifest.reader import Row
+    from docsend.manifest.row import Row
     from tables.contents import Made
     from tables.readers import Reading
 

@@ -19,6 +19,7 @@ import samples
 from batch_files import HEAD, json_rows, make_rows, save_manifest, save_occurrences, to_csv
 from conftest import PERSON
 from docsend.manifest import reader as manifests
+from docsend.manifest.row import Defaults
 from docsend.model.submission import Submission
 
 if TYPE_CHECKING:
@@ -239,6 +240,44 @@ def test_a_document_outside_the_folder_is_sent_only_if_allowed(run, sandbox, tmp
     assert run("send", "--batch", file, "--service", sandbox.url, "--allow-outside").code == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links and such names need POSIX")
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("[1].pdf", []),  # a name, not a pattern: the file exists
+        ("link-inside.pdf", []),
+        ("folder-inside/deep.pdf", []),
+        ("link-outside.pdf", ["path-outside"]),
+        ("folder-outside/outside.pdf", ["path-outside"]),
+        ("..", ["path-outside"]),
+        ("link-nowhere.pdf", ["document-not-found"]),
+        ("loop.pdf", ["document-not-found"]),
+        ("link-device.pdf", ["path-outside"]),
+        ("pipe.pdf", ["not-a-regular-file"]),
+    ],
+)
+def test_a_path_leads_to_a_file_of_the_folder_whatever_links_there_are(run, tmp_path, name, codes) -> None:
+    rows = make_rows(tmp_path / "in", 1)
+    samples.write(tmp_path, "outside.pdf", samples.pdf(5))
+    samples.write(tmp_path / "in", "[1].pdf", samples.pdf(6))
+    (tmp_path / "in" / "deep").mkdir()
+    samples.write(tmp_path / "in" / "deep", "deep.pdf", samples.pdf(7))
+    links = {
+        "link-inside.pdf": rows[0][6], "folder-inside": "deep", "link-outside.pdf": "../outside.pdf",
+        "folder-outside": "..", "link-nowhere.pdf": "nowhere", "loop.pdf": "loop.pdf",
+        "link-device.pdf": "/dev/full",
+    }  # fmt: skip
+    for link, target in links.items():
+        (tmp_path / "in" / link).symlink_to(target)
+    samples.named_pipe(tmp_path / "in" / "pipe.pdf")
+    rows[0][6] = name
+    file = save_manifest(tmp_path / "in", rows)
+    outcome = run("send", "--batch", file, "-n", "--json")
+    problems = json.loads(outcome.out.splitlines()[0])["problems"]
+    assert [problem["code"] for problem in problems] == codes
+    assert outcome.code == (3 if codes else 0)
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_the_template_is_a_manifest(run, tmp_path, form) -> None:
     text = run("send", "--batch-template", form).out
@@ -327,7 +366,7 @@ def test_an_identity_number_in_the_wrong_column_is_not_shown(run, tmp_path) -> N
 
 def test_the_repr_of_options_for_all_rows_contains_no_personal_data() -> None:
     submission = Submission(to="benefits", id=PERSON, booklet="77431", mobile="0501234567")
-    shown = repr(manifests.Defaults(submission, submission.given_values()))
+    shown = repr(Defaults(submission, submission.given_values()))
     assert "benefits" in shown
     assert not any(number in shown for number in (PERSON, "77431", "0501234567"))
 

@@ -11,7 +11,7 @@ from tables.contents import MARK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from docsend.manifest.reader import Row
+    from docsend.manifest.row import Row
     from tables.contents import Made, Meant
     from tables.kinds import Kind
     from tables.readers import Reading

@@ -18,7 +18,7 @@ from tables.contents import MARK
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from docsend.manifest.reader import Row
+    from docsend.manifest.row import Row
     from tables.contents import Made
 
 

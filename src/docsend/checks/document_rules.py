@@ -59,7 +59,7 @@ def check(
         problems += [replace(problem, path=document.path) for problem in found if problem is not None]
     readable = [document for document in documents if isinstance(document, Document)]
     problems.extend(defect_rules.find_common_problems(readable))
-    return tuple(sorted(readable, key=_BY_NAME))
+    return tuple(sorted(readable, key=_BY_NAME)) if len(readable) > 1 else tuple(readable)
 
 
 def _document_problems(
@@ -321,6 +321,8 @@ def _content_problems(document: Document) -> list[Problem]:
     actual = "tiff" if document.format == "bigtiff" else document.format
     if expected is not None and expected != actual:
         return [_content_mismatch(document, expected)]
+    if not document.defects:
+        return []
     find = functools.partial(defect_rules.find_problem, document.name, document.format)
     return [problem for problem in map(find, document.defects) if problem is not None]
 

@@ -45,17 +45,23 @@ def read_all(
     max_bytes: int,
     buffer_up_to: int = BUFFER_BYTES,
     is_thorough: bool = False,
+    follow_links: bool = True,
 ) -> tuple[Document | UnreadDocument, ...]:
     """Read and check every file, and return the documents in the order of the paths.
 
     A file that cannot be read, or that has more than `max_bytes` bytes, is returned as an UnreadDocument; no
-    error is raised. Up to `buffer_up_to` bytes of the documents stay in memory.
+    error is raised. Up to `buffer_up_to` bytes of the documents stay in memory. Without `follow_links`, a
+    symbolic link is "not-found" (except on Windows).
     """
     names = [os.fspath(path) for path in paths]
+    flags = files.READ_FLAGS if follow_links else files.READ_FLAGS | files.NO_LINK
+    budget = _BufferBudget(buffer_up_to)
+    if len(names) == 1:
+        return (_read_document(names[0], max_bytes, flags, budget, is_thorough=is_thorough),)
     read = functools.partial(
-        _read_document, max_bytes=max_bytes, budget=_BufferBudget(buffer_up_to), is_thorough=is_thorough
+        _read_document, max_bytes=max_bytes, flags=flags, budget=budget, is_thorough=is_thorough
     )
-    if len(names) > 1 and sum(map(_file_size, names)) >= _MIN_BYTES_FOR_THREADS:
+    if sum(map(_file_size, names)) >= _MIN_BYTES_FOR_THREADS:
         # Reading and hashing release the GIL, so two threads work in parallel with one buffer each.
         with contextlib.suppress(RuntimeError), _thread_pool(2) as pool:  # RuntimeError: no thread can start
             return tuple(pool.map(read, names))
@@ -92,14 +98,14 @@ def _file_size(path: str) -> int:
 
 
 def _read_document(
-    path: str, *, max_bytes: int, budget: _BufferBudget, is_thorough: bool
+    path: str, max_bytes: int, flags: int, budget: _BufferBudget, *, is_thorough: bool
 ) -> Document | UnreadDocument:
     """Read a file once and check its content, which stays in memory if the budget allows."""
     name = os.path.basename(path.rstrip(_SEPARATORS))
     if name in ("", os.curdir):
         name = Path(path).name or path
     name = unicodedata.normalize("NFC", _as_utf8(name))
-    content = _read_file(path, max_bytes)
+    content = _read_file(path, max_bytes, flags)
     if not isinstance(content, bytes):
         reason, size = content
         return UnreadDocument(path, name, reason, size)
@@ -168,10 +174,12 @@ def _as_utf8(name: str) -> str:
         return name
 
 
-def _read_file(path: str, max_bytes: int) -> bytes | tuple[UnreadReason, int | None]:  # noqa: PLR0911 - a list of cases
+def _read_file(  # noqa: PLR0911 - a list of cases
+    path: str, max_bytes: int, flags: int = files.READ_FLAGS
+) -> bytes | tuple[UnreadReason, int | None]:
     """Return the bytes of a file, or the reason why it was not read and its size if known."""
     try:
-        descriptor = os.open(path, files.READ_FLAGS)
+        descriptor = os.open(path, flags)
     except OSError as error:
         return _unread_reason(path, error), None
     except ValueError:  # The path contains a NUL.

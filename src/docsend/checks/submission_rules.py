@@ -70,21 +70,20 @@ def check(
     if destination is None:
         return _failed_check(problems)
     _refuse_unaccepted_fields(submission, context, problems)
-    values = {name: rule(submission, catalog, problems) for name, rule in context.rules}
+    values: dict[str, object] = {name: rule(submission, catalog, problems) for name, rule in context.rules}
     if type_ is None or any(problem.is_error for problem in problems):
         return _failed_check(problems)
-    return CheckedSubmission(
-        to=destination.code,
-        subject=context.subject,
-        category=type_.category,
-        type=type_.code,
-        branch=submission.branch or None,
-        party=_party_of(destination),
-        documents=checked_documents,
-        warnings=tuple(problems),
-        **values,
-        token=PASSED_ALL_RULES,
-    )
+    values |= {
+        "to": destination.code,
+        "subject": context.subject,
+        "category": type_.category,
+        "type": type_.code,
+        "branch": submission.branch or None,
+        "party": _party_of(destination),
+        "documents": checked_documents,
+        "warnings": tuple(problems),
+    }
+    return CheckedSubmission.from_values(values, PASSED_ALL_RULES)
 
 
 def reference_group(submission: Submission, catalog: Catalog) -> tuple[str | None, ...] | None:

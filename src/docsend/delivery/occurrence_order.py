@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from docsend.manifest.reader import Row
+    from docsend.manifest.row import Row
 
 _POLL_S = 0.2  # how soon a stop is noticed
 

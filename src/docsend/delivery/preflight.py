@@ -21,12 +21,13 @@ from docsend.model.submission import CheckedSubmission
 from docsend.text import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from docsend.delivery.batch import Batch, CheckedRow
     from docsend.delivery.processes import WorkerProcesses
     from docsend.delivery.repetition import ReceivedBefore
-    from docsend.manifest.reader import Line, Row
+    from docsend.manifest.reader import Line
+    from docsend.manifest.row import Row
     from docsend.model.submission import SubmissionContent
     from docsend.storage.identity_key import IdentityDigests
 
@@ -94,13 +95,11 @@ def run_preflight(
             for summary in summaries:
                 for row, problem in duplicates.find_problems(summary):
                     result.record(row, [problem])
-                if not summary.is_in_share:
-                    continue
-                result.rows += 1
-                result.total_bytes += summary.total_bytes
-                result.needs_account |= summary.needs_account
                 if summary.problems:
                     result.record(summary.row, summary.problems)
+            result.rows += sum([summary.is_in_share for summary in summaries])
+            result.total_bytes += sum([summary.total_bytes for summary in summaries])
+            result.needs_account |= any(summary.needs_account for summary in summaries)
             on_progress(result.rows)
             if known is not None:
                 _look_up(summaries, known, result, needs_keys=batch.needs_keys)
@@ -157,6 +156,8 @@ class _RowSummary(NamedTuple):
 
 def _check_chunk(batch: Batch, lines: Sequence[Line]) -> list[_RowSummary]:
     rows = list(map(batch.manifest.row, lines))
+    if batch.share is None:
+        return [_summarize(batch, checked) for checked in batch.check_rows(rows)]
     included = list(map(batch.includes, rows))
     checked_rows = iter(batch.check_rows(list(itertools.compress(rows, included))))
     return [
@@ -213,7 +214,9 @@ def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[_Group | None, _G
     # Without the account, which is the same for all rows.
     person = checked.person[1:] if checked.has_key else ()
     about = (checked.to, checked.subject, checked.type, *person)
-    digests = sorted([document.sha256 for document in checked.documents])
+    digests = [document.sha256 for document in checked.documents]
+    if len(digests) > 1:
+        digests.sort()
     return (
         (about, fold(checked.reference)) if checked.reference else None,
         (about, checked.required, *digests),
@@ -234,41 +237,42 @@ class _DuplicateDetector:
         self._rows_of_contents: dict[int, int] = {}
         self._other_shares: set[int] = set()  # rows of other shares whose references were seen first
 
-    def find_problems(self, summary: _RowSummary) -> Iterator[tuple[int, Problem]]:
-        """Record a row, and yield a problem for each earlier row or document that it repeats, with its row.
+    def find_problems(self, summary: _RowSummary) -> list[tuple[int, Problem]]:
+        """Record a row, and return a problem for each earlier row or document that it repeats, with its row.
 
         If the row is in another share, the problem belongs to the earlier row.
         """
-        row = summary.row
-        if summary.content is not None:
-            first = self._rows.setdefault(hash(summary.content), row)
-            if first != row:
-                yield row, _duplicate_row_problem(row, first)
-                return  # It has the same reference and documents anyway.
+        row, content = summary.row, summary.content
+        problems: list[tuple[int, Problem]] = []
+        if content is not None:
+            first = self._rows.setdefault(hash(content), row)
+            if first != row:  # It has the same reference and documents anyway.
+                return [(row, _duplicate_row_problem(row, first))]
         if summary.reference_group is not None:
-            yield from self._find_same_reference(summary, hash(summary.reference_group))
+            first = self._rows_of_references.setdefault(hash(summary.reference_group), row)
+            problems += self._same_reference_problems(summary, first)
         same_content = row
         if summary.content_group is not None:
             same_content = self._rows_of_contents.setdefault(hash(summary.content_group), row)
             if same_content != row:
-                yield row, _same_content_problem(row, same_content)
-        _, documents = summary.content or ((), ())
-        for name, _, sha256 in documents:
-            first_with_document = self._rows_of_documents.setdefault(hash(sha256), row)
-            if first_with_document not in (row, same_content):
-                yield row, _shared_document_problem(row, name, first_with_document)
+                problems.append((row, _same_content_problem(row, same_content)))
+        if content is not None:
+            for name, _, sha256 in content[1]:
+                first = self._rows_of_documents.setdefault(hash(sha256), row)
+                if first not in (row, same_content):
+                    problems.append((row, _shared_document_problem(row, name, first)))
+        return problems
 
-    def _find_same_reference(self, summary: _RowSummary, group: int) -> Iterator[tuple[int, Problem]]:
+    def _same_reference_problems(self, summary: _RowSummary, first: int) -> list[tuple[int, Problem]]:
+        """Return the problem of a row with the same reference as `first`, which may be the row itself."""
         row = summary.row
-        first = self._rows_of_references.setdefault(group, row)
         if first == row:
             if not summary.is_in_share:
                 self._other_shares.add(row)
-            return
+            return []
         if summary.is_in_share:
-            yield row, _same_reference_problem(row, first)
-        elif first not in self._other_shares:
-            yield first, _same_reference_problem(first, row)
+            return [(row, _same_reference_problem(row, first))]
+        return [] if first in self._other_shares else [(first, _same_reference_problem(first, row))]
 
 
 def _duplicate_row_problem(row: int, first: int) -> Problem:

@@ -15,7 +15,7 @@ from docsend.storage import receipts
 if TYPE_CHECKING:
     from docsend.delivery.batch import Batch, Outcome
     from docsend.delivery.preflight import PreflightResult
-    from docsend.manifest.reader import Row
+    from docsend.manifest.row import Row
     from docsend.storage.ledger import Ledger
 
 

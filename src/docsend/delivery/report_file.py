@@ -16,8 +16,8 @@ from docsend.errors import UsageError
 from docsend.i18n import Message
 from docsend.manifest import report_cells
 from docsend.manifest.columns import BATCH_ROWS, COLUMNS, PART_SUFFIX, REPORT_COLUMNS, has_exact_cells
-from docsend.manifest.reader import split_documents
 from docsend.manifest.repair import clean_cell
+from docsend.manifest.row import split_documents
 from docsend.storage import files
 from docsend.text import escape_json
 

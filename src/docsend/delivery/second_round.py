@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docsend.delivery.batch import Batch
-    from docsend.manifest.reader import Row
+    from docsend.manifest.row import Row
     from docsend.model.problem import Problem
 
 

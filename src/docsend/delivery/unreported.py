@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from docsend.delivery import report_file
 from docsend.manifest.columns import COLUMNS
-from docsend.manifest.reader import split_documents
+from docsend.manifest.row import split_documents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

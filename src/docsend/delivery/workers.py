@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from docsend.delivery.batch import Batch, CheckedRow, ReadRow
     from docsend.delivery.preflight import PreflightResult
-    from docsend.manifest.reader import Row
+    from docsend.manifest.row import Row
     from docsend.model.document import Document
     from docsend.service.progress import Pause
 

@@ -20,6 +20,7 @@ from docsend.i18n import Message
 from docsend.model.problem import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _MAX_SHOWN = 100  # characters of a path in a message
@@ -30,6 +31,17 @@ class ManifestFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def direct_paths(self, names: Sequence[str]) -> list[str] | None:
+        """Return the paths of files of this folder itself, or None if one may be elsewhere.
+
+        Whether they exist is not checked. A link may lead elsewhere, so they must be opened without following
+        links. Most manifests name such files, and opening one takes no longer than finding out about it.
+        """
+        if sys.platform == "win32":  # has more ways to leave a folder: drives, streams, junctions
+            return None
+        is_direct = [os.sep not in name and name != os.pardir for name in names]
+        return [self._prefix + name for name in names] if all(is_direct) else None
 
     def resolve(self, pattern: str, *, allow_outside: bool) -> list[str] | Problem:
         """Return the paths of the files that match a path or pattern, joined to the folder, or a problem.

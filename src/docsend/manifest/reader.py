@@ -8,105 +8,35 @@ exception. docs/manifest.md is the reference for users.
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from docsend.codes import Code
 from docsend.errors import InvalidSubmission, UsageError
 from docsend.i18n import Message
 from docsend.manifest import encodings, json_lines, text_tables, workbooks
-from docsend.manifest.columns import (
-    BATCH_ROWS,
-    COLUMNS,
-    HELD_STATUSES,
-    MOST_COLUMNS,
-    has_exact_cells,
-)
+from docsend.manifest.columns import BATCH_ROWS, COLUMNS, MOST_COLUMNS, has_exact_cells
 from docsend.manifest.paths import ManifestFolder
-from docsend.manifest.repair import (
-    EXPECTED_DIGITS,
-    NUMBER_COLUMNS,
-    clean_cell,
-    error_problems,
-    lack_digits,
-    non_text_problems,
-    repair_number,
-    without_quotes,
-)
+from docsend.manifest.repair import EXPECTED_DIGITS, clean_cell, lack_digits
+from docsend.manifest.row import Defaults, Row, create_row
 from docsend.manifest.table import MAX_BYTES, check_row_count
 from docsend.manifest.table_header import find_header
-from docsend.model import fields
 from docsend.model.problem import Problem
 from docsend.model.submission import Submission
 from docsend.storage import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from docsend.config.senders import Senders
     from docsend.manifest.table import Table, TableRow
 
-_KNOWN_COLUMNS = frozenset(COLUMNS)
-_NORMALIZE = {field.name: field.normalize for field in fields.FIELDS}
-# Columns in which quotation marks around the text are no part of it.
-_UNQUOTED_COLUMNS = tuple(field.name for field in fields.FIELDS if field.is_number or field.is_catalog_code)
-# An unparsed row: its number, and data that only the Manifest that yielded it can parse.
+# An unparsed row: its number, and data that only the Manifest that yielded it can parse. Of a table, it has
+# the values of a TableRow.
 Line: TypeAlias = "tuple[Any, ...]"
-
-
-class Row(NamedTuple):
-    """One row of a manifest: its number as a spreadsheet shows it, its cells, submission and problems.
-
-    `cells` includes the values of command line options for columns that the row leaves empty. `documents`
-    contains the paths or patterns as written. `submission` contains no documents, because they have not been
-    read. If the manifest is a report, `reported_key` is the key given there (see `HELD_STATUSES`).
-    """
-
-    number: int
-    cells: Mapping[str, str]
-    submission: Submission
-    documents: tuple[str, ...]
-    problems: tuple[Problem, ...] = ()
-    reported_key: str | None = None
-
-    def __repr__(self) -> str:
-        """Return a representation with only the number, because the cells may contain personal data."""
-        return f"Row({self.number})"
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether the row's cells could be parsed. If not, their values are unreliable."""
-        return not any(problem.code == Code.ROW_MALFORMED for problem in self.problems)
-
-    @property
-    def content_number(self) -> int:
-        """A 64-bit number that depends on the row's content but not on its position or its occurrence."""
-        content = sorted(
-            (name, value)
-            for name, value in self.cells.items()
-            if value and name in COLUMNS and name != "occurrence"
-        )
-        return int.from_bytes(hashlib.sha256(ascii(content).encode("ascii")).digest()[:8], "big")
-
-
-class Defaults(NamedTuple):
-    """Command line options that apply to all rows, and the sender for rows that name none.
-
-    `values` maps the name of each field that was given as an option to its value.
-    """
-
-    submission: Submission
-    values: Mapping[str, str]
-    senders: Senders | None = None
-    sender: str | None = None
-
-    def __repr__(self) -> str:
-        """Return a representation without `values` and the sender, which contain personal data."""
-        return f"Defaults({self.submission!r})"
 
 
 class Manifest:
@@ -250,13 +180,14 @@ def _table_manifest(folder: Path, table: Table, defaults: Defaults, *, ignore_co
             "{table}; the column names are in row {row}", table=description, row=header.row.number
         )
     repeated: list[int] = []
+    header_number = header.row.number
     is_wide = header.width > MOST_COLUMNS
 
     def lines() -> Iterator[TableRow]:
         repeated.clear()
         count = 0
         for line in table.rows():
-            if line.number <= header.row.number or line.is_empty:
+            if line.number <= header_number or line.is_empty:
                 continue
             if header.is_repeated_by(line):
                 repeated.append(line.number)
@@ -312,18 +243,18 @@ def _converted_columns(lines: Iterator[TableRow], columns: Sequence[str]) -> fro
 
 
 def _table_row(
-    line: TableRow,
+    line: Line,
     columns: Sequence[str],
     width: int,
     read_cell: Callable[[str], str],
     defaults: Defaults,
     converted: Collection[str],
 ) -> Row:
-    number, cells = line.number, line.cells
+    number, cells, cell_problems, numeric, links = line
     # Only text has separators. In a workbook, empty cells behind the table mean nothing.
-    most = len(cells) if line.numeric is not None else width
+    most = len(cells) if numeric is not None else width
     problems = _cell_count_problems(number, cells, columns, most) if len(cells) != len(columns) else []
-    if line.problems:
+    if cell_problems:
         problems += [
             Problem(
                 each.code,
@@ -332,18 +263,20 @@ def _table_row(
                 field=None if each.column is None else columns[each.column],
                 row=number,
             )
-            for each in line.problems
+            for each in cell_problems
             if each.column is None or (each.column < len(columns) and columns[each.column])
         ]
-    cells_by_column = dict(zip(columns, map(read_cell, cells), strict=False))
-    for column, target in line.links.items():
+    # Most cells are letters and digits only, which `read_cell` would leave as they are.
+    texts = [cell if cell.isalnum() else read_cell(cell) for cell in cells]
+    cells_by_column = dict(zip(columns, texts, strict=False))
+    for column, target in links.items():
         if column < len(columns) and columns[column] == "documents":
             if not target:
                 problems.append(_computed_link(number))
             cells_by_column["documents"] = target
-    if line.numeric is not None:
-        converted = {columns[column] for column in line.numeric if column < len(columns)}
-    return _create_row(number, cells_by_column, defaults, problems, converted)
+    if numeric is not None:
+        converted = {columns[column] for column in numeric if column < len(columns)}
+    return create_row(number, cells_by_column, defaults, problems, converted)
 
 
 def _computed_link(row: int) -> Problem:
@@ -381,78 +314,4 @@ def _json_row(line: Line, defaults: Defaults, *, ignore_columns: bool) -> Row:
     parsed = json_lines.parse_line(*line, ignore_columns=ignore_columns)
     if parsed.cells is None:
         return Row(parsed.number, {}, Submission(), (), tuple(parsed.problems))
-    return _create_row(parsed.number, parsed.cells, defaults, parsed.problems, parsed.numeric)
-
-
-# -- rows --------------------------------------------------------------------------------------------------
-
-
-def _create_row(
-    number: int,
-    cells_by_column: dict[str, str],
-    defaults: Defaults,
-    problems: list[Problem],
-    numeric: Collection[str] = (),
-) -> Row:
-    """Return a row with the submission that its cells describe. Command line options fill empty cells.
-
-    `numeric` contains the columns whose cells are numbers, not text. Only these can have lost zeros.
-    """
-    cells = {name: value for name, value in cells_by_column.items() if name in _KNOWN_COLUMNS}
-    text = "".join(cells.values())
-    if not text.isprintable():
-        problems += non_text_problems(number, cells)
-    if "#" in text or "Err" in text or "=" in text:
-        problems += error_problems(number, cells, [problem.field for problem in problems])
-    repaired = cells.copy()
-    if '"' in text or "'" in text or not text.isascii():
-        for name in _UNQUOTED_COLUMNS:
-            if value := repaired.get(name):
-                repaired[name] = without_quotes(value)
-    for name in NUMBER_COLUMNS:
-        if value := repaired.get(name):
-            repaired[name] = repair_number(name, value, number, problems, is_number=name in numeric)
-    sender, options = _resolve_sender(repaired, defaults, number, problems)
-    values: dict[str, Any] = {
-        name: _NORMALIZE[name](value) for name, value in repaired.items() if value and name in _NORMALIZE
-    }
-    if options:
-        missing = {name: value for name, value in options.items() if name not in values}
-        cells |= missing
-        values |= missing
-    submission = Submission(**values)
-    if sender and defaults.senders is not None:
-        # Only the name: a report contains no identity number that its manifest does not contain.
-        cells["sender"] = sender
-        submission = defaults.senders.apply(sender, submission)
-    documents = split_documents(repaired.get("documents", ""))
-    is_held = cells_by_column.get("status") in HELD_STATUSES
-    reported_key = cells_by_column.get("key") if is_held else None
-    return Row(number, cells, submission, documents, tuple(problems), reported_key or None)
-
-
-def split_documents(cell: str) -> tuple[str, ...]:
-    """Return the paths in a cell, which are separated by semicolons or, in a spreadsheet, by line breaks."""
-    cell = ";".join(cell.splitlines())
-    return tuple([part for part in map(without_quotes, cell.split(";")) if part])
-
-
-def _resolve_sender(
-    cells: Mapping[str, str], defaults: Defaults, number: int, problems: list[Problem]
-) -> tuple[str | None, Mapping[str, str]]:
-    """Return the sender of a row, and the option values that apply to it.
-
-    If the row names a sender itself, the identity options of the command line do not apply.
-    """
-    named = cells.get("sender")
-    has_identity = cells.get("id") or cells.get("employer_file")
-    sender = named or (None if has_identity else defaults.sender)
-    if sender is None or defaults.senders is None:
-        return None, defaults.values
-    if sender not in defaults.senders:
-        message, hint = defaults.senders.unknown_message(sender)
-        problems.append(Problem(Code.UNKNOWN_SENDER, message, hint, row=number))
-        return None, defaults.values
-    if not named:
-        return sender, defaults.values
-    return sender, defaults.senders.without_identity(defaults.submission).given_values()
+    return create_row(parsed.number, parsed.cells, defaults, parsed.problems, parsed.numeric)

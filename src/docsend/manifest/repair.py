@@ -57,8 +57,6 @@ def clean_cell(cell: str) -> str:
     Also remove what makes a spreadsheet treat a number or a formula as text: a leading apostrophe, or the
     formula `="..."`, with which exports keep leading zeros.
     """
-    if cell.isalnum():  # Most cells are, so that this saves time.
-        return cell
     text = cell.strip().strip("\u200e\u200f\ufeff\u00a0")
     if text[:1] == "=" and (formula := _TEXT_FORMULA.fullmatch(text)):
         return formula[1].replace('""', '"')

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
 
 DefectKind: TypeAlias = Literal[
     "altered",  # a program converted the file as if it were text
@@ -41,8 +41,7 @@ class Defect:
     is_certain: bool = True
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Document:
+class Document(NamedTuple):
     """A file that was read.
 
     `size` is in bytes and `sha256` in hexadecimal. `format` is detected from the content: a name such as
@@ -64,11 +63,10 @@ class Document:
 
     def without_buffer(self) -> Document:
         """Return a copy without the buffer, to free its memory."""
-        return self if self.buffer is None else replace(self, buffer=None)
+        return self if self.buffer is None else self._replace(buffer=None)
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadDocument:
+class UnreadDocument(NamedTuple):
     """A file that was not read, and the reason. `size` is in bytes, or None if unknown."""
 
     path: str

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from docsend.i18n import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 # The kind of person whose identity a field belongs to. An account is identified by its token and has no
 # field.
@@ -56,12 +56,16 @@ class Field(NamedTuple):
     @property
     def is_catalog_code(self) -> bool:
         """Whether the value is a catalog code. Every other field has a rule in `field_rules.RULES`."""
-        return self.party is None and self.completion != "text"
+        return self.party is None and self.is_code
 
     @property
-    def normalize(self) -> Callable[[str], str]:
-        """Function that returns a code in lower case, as all codes are, and other values unchanged."""
-        return str if self.completion == "text" else str.lower
+    def is_code(self) -> bool:
+        """Whether the value is one of a list of codes, which are all in lower case."""
+        return self.completion != "text"
+
+    def normalize(self, value: str) -> str:
+        """Return a code in lower case, and any other value unchanged."""
+        return value.lower() if self.is_code else value
 
     @property
     def pointer(self) -> str:
@@ -75,7 +79,7 @@ def _field(metavar: str, help_: str, question: Message | None = None, **more: An
     return dataclasses.field(default=None, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class SubmissionFields:
     """Base class of submissions, with every field except the documents. It is never instantiated itself."""
 

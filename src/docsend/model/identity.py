@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 EmployerKind: TypeAlias = Literal["deduction", "household", "building-committee"]
 EMPLOYER_KINDS: tuple[EmployerKind, ...] = ("deduction", "household", "building-committee")
 
-_DOUBLED = {digit: sum(divmod(2 * int(digit), 10)) for digit in "0123456789"}
+# The sum of the digits of the double of each digit.
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 
 
 def has_check_digit(number: str) -> bool:
@@ -16,5 +17,6 @@ def has_check_digit(number: str) -> bool:
     Every second digit, starting with the last but one, is doubled and replaced by the sum of the result's
     digits. The total of all digits must then be a multiple of 10.
     """
-    doubled = [_DOUBLED[digit] for digit in number[-2::-2]]
-    return (sum(map(int, number[::-2])) + sum(doubled)) % 10 == 0
+    digits = number.encode("ascii")
+    total = sum(digits[::-2]) + sum(digits[-2::-2].translate(_DOUBLED)) - len(digits) * ord("0")
+    return total % 10 == 0

@@ -33,6 +33,8 @@ READ_FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+# Opening a symbolic link fails with this flag. Windows does not have it.
+NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
 # Messages by errno, mostly the usual texts of strerror, so that they can be translated.
 _REASONS = {
     errno.EACCES: Message("Permission denied"),

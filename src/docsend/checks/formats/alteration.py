@@ -57,8 +57,10 @@ Kind = Literal["altered", "lines-altered", "chunked", "lengths-wrong"]
 
 def find_defects(content: bytes, format_name: str | None) -> tuple[Defect, ...]:
     """Return the alteration of a file, or an empty tuple."""
+    kind: Kind | None = None
     if format_name == "pdf":
-        kind = _find_pdf_alteration(content)
+        if b"/Filter" in content:  # Without compressed streams it is text, which survives other line endings.
+            kind = _find_pdf_alteration(content)
     else:
         kind = _find_image_alteration(content, format_name)
     return () if kind is None else (Defect(kind, is_certain=kind == "altered"),)
@@ -136,7 +138,7 @@ def _find_pdf_alteration(content: bytes) -> Kind | None:
     is_long = len(content) >= _MIN_COMPRESSED_BYTES
     if is_long and not _has_converted_bytes(content) and _lacks_converted_bytes(_compressed_sample(content)):
         return "lines-altered"
-    if b"/Filter" not in content or _has_right_offset(content):  # Text survives other line endings.
+    if _has_right_offset(content):
         return None
     if _CHUNK_START.match(content) or _has_chunk_chain(content):
         return "chunked"

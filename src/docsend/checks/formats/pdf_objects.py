@@ -32,7 +32,7 @@ _MAX_LONGER_NUMBERS = 64
 _MAX_OBJECT_STREAMS = 1_000
 _INDEX_BYTES = 16 * 1024  # of each object stream that are decompressed at first
 _MAX_INFLATED_BYTES = 32 * 2**20  # of all object streams of a file together
-_MAX_PARSED_BYTES = 512 * 1024  # of all objects of a file together
+_MAX_PARSED_BYTES = 384 * 1024  # of all objects of a file together
 _MAX_INDEX_BYTES = 4 * 2**20  # of the indexes of all object streams of a file together
 _MAX_INDEXED_OBJECTS = 200_000
 _MAX_SEARCHES = 16  # through the whole file; for more objects, an index of all heads is faster
@@ -88,7 +88,10 @@ class _Parser:
 
     def parse_value(self, position: int, depth: int) -> tuple[Value, int]:
         """Return the value at `position` and the position behind it."""
-        token = self._token(position)
+        return self._parse_from(self._token(position), depth)
+
+    def _parse_from(self, token: re.Match[bytes], depth: int) -> tuple[Value, int]:
+        """Return the value that begins with a token, and the position behind it."""
         kind, end = token.lastgroup, token.end()
         if kind == "open" and depth < _MAX_DEPTH:
             is_dictionary = token["open"] == b"<<"
@@ -106,10 +109,10 @@ class _Parser:
 
     def _parse_items(self, position: int, depth: int) -> tuple[list[Value], int]:
         items: list[Value] = []
-        while self._token(position).lastgroup != "close":
-            item, position = self.parse_value(position, depth)
+        while (token := self._token(position)).lastgroup != "close":
+            item, position = self._parse_from(token, depth)
             items.append(item)
-        return items, self._token(position).end()
+        return items, token.end()
 
     def _parse_string(self, position: int) -> tuple[bytes, int]:
         """Return a literal string (7.3.4.2), whose opening parenthesis is before `position`."""
