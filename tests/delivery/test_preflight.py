@@ -167,6 +167,14 @@ def work(item, action, parent, ballast):
             os.kill(os.getpid(), signal.SIGKILL)
         elif action == "raises":
             raise ValueError
+        elif action == "is killed while it writes its result":
+            from multiprocessing import connection
+
+            def send_half(self, buffer, write=os.write):
+                write(self.fileno(), bytes(buffer)[: len(buffer) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            connection.Connection._send = send_half
         elif action == "cannot pickle its result":
             return item, os.getpid(), lambda: None
         elif action == "is slow":
@@ -265,6 +273,7 @@ def wait_until_gone(group: int) -> bool:
         "lives",
         "is one of three",
         "killed",
+        "is killed while it writes its result",
         "raises",
         "cannot pickle its result",
         "is not waited for",
@@ -287,6 +296,7 @@ def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_
         "lives",
         "is one of three",
         "killed",
+        "is killed while it writes its result",
         "raises",
         "cannot pickle its result",
         "is not waited for",
@@ -294,6 +304,20 @@ def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_
     assert (len({process_id for _, process_id in results}) > 1) != is_in_process
     assert wait_until_gone(process.pid)
     assert not err
+
+
+@needs_cores
+def test_ctrl_c_does_not_wait_for_the_rest_of_a_result(start_work) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    process = start_work("is killed while it writes its result", 100_000)
+    assert process.stdout is not None
+    while int(process.stdout.readline().split()[0]) < 30:
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode != 0
+    assert wait_until_gone(process.pid)
 
 
 @needs_cores

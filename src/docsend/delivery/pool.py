@@ -86,19 +86,29 @@ class Pool:
             except (OSError, RuntimeError):  # The system lacks the resources for a process or a thread.
                 self.close()
         self._threads = set(threading.enumerate()) - others  # which serve the workers
+        self._most_alive = 0
 
     def close(self) -> None:
         """Kill the workers, whatever they are doing."""
         if self._executor is not None:
             for worker in multiprocessing.active_children():
                 worker.kill()  # A worker that starts blocks other signals.
+            _unblock_threads(self._executor)
             with contextlib.suppress(RuntimeError):  # its thread could not be started
                 self._executor.shutdown(cancel_futures=True)
             self._executor = None
 
     def _is_served(self) -> bool:
-        """Return whether the executor's threads are running. Without them, no result would ever arrive."""
-        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+        """Return whether the executor's threads and all workers are running.
+
+        Otherwise, some results may never arrive: a worker that is killed while it writes one leaves a thread
+        waiting for the rest, and the other workers waiting for their turn to write.
+        """
+        alive = len(multiprocessing.active_children())
+        self._most_alive = max(alive, self._most_alive)
+        has_lost_worker = alive < self._most_alive
+        has_threads = bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+        return has_threads and not has_lost_worker
 
     def map_in_order(self, function: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
         """Yield the result of the function for each item, in order.
@@ -158,6 +168,18 @@ def _create_executor(workers: int, method: StartMethod) -> ProcessPoolExecutor |
         return ProcessPoolExecutor(workers, context, initializer=_initialize_worker)
     except (OSError, RuntimeError, NotImplementedError, ImportError):
         return None
+
+
+def _unblock_threads(executor: ProcessPoolExecutor) -> None:
+    """Close this process's ends of the pipes that the threads of an executor share with its killed workers.
+
+    A thread may be waiting for the rest of a result, or for a worker to read an item. While this process has
+    the other end of the pipe open itself, it would wait forever. Python has no public function for this.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        executor._result_queue._writer.close()  # type: ignore[attr-defined] # noqa: SLF001
+    with contextlib.suppress(AttributeError, OSError):
+        executor._call_queue._reader.close()  # type: ignore[attr-defined] # noqa: SLF001
 
 
 @contextlib.contextmanager
