@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from conftest import RunningSandbox
 
-_RUNS = 5
+# A machine that is busy at times needs more runs, until both commands had a quiet moment.
+_FEWEST_RUNS, _RUNS = 5, 20
 _ROWS = 60  # one chunk: with more rows, a slow machine would start worker processes
 # Large modules that no command needs which answers at once or sends from a script.
 _NEVER = frozenset({"asyncio", "importlib.metadata", "keyring", "pydantic", "rich", "unittest"})
@@ -71,7 +72,7 @@ COMMANDS = {
     ),
     "a check of a batch": Command(
         ("send", "--batch", "MANIFEST", "--dry-run", "--quiet"),
-        13,
+        10.5,
         _NEVER | _NETWORK | {"platformdirs", "sqlite3", "stdnum"},
     ),
     # Each run has a new reference, because a repeated submission is only looked up in the ledger.
@@ -172,10 +173,13 @@ def test_a_command_takes_little_more_than_python_itself(name: str, bench: Bench)
     bench.cpu_s(bench.bare())
     bench.cpu_s(bench.arguments(command))  # Compiles the modules and creates the ledger.
     bare, taken = [], []
+    times = 0.0
     for _ in range(_RUNS):
         bare.append(bench.cpu_s(bench.bare()))
         taken.append(bench.cpu_s(bench.arguments(command)))
-    times = min(taken) / min(bare)
+        times = min(taken) / min(bare)
+        if len(taken) >= _FEWEST_RUNS and times <= command.times_bare_python:
+            break
     assert times <= command.times_bare_python, f"{name}: {times:.1f} times bare Python"
 
 

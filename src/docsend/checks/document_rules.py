@@ -59,7 +59,7 @@ def check(
         problems += [replace(problem, path=document.path) for problem in found if problem is not None]
     readable = [document for document in documents if isinstance(document, Document)]
     problems.extend(defect_rules.find_common_problems(readable))
-    return tuple(sorted(readable, key=_BY_NAME)) if len(readable) > 1 else tuple(readable)
+    return tuple(sorted(readable, key=_BY_NAME))
 
 
 def _document_problems(

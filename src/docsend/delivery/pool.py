@@ -86,7 +86,7 @@ class Pool:
             except (OSError, RuntimeError):  # The system lacks the resources for a process or a thread.
                 self.close()
         self._threads = set(threading.enumerate()) - others  # which serve the workers
-        self._most_alive = 0
+        self._most_alive = len(multiprocessing.active_children())
 
     def close(self) -> None:
         """Kill the workers, whatever they are doing."""

@@ -214,9 +214,7 @@ def _groups(batch: Batch, checked: CheckedSubmission) -> tuple[_Group | None, _G
     # Without the account, which is the same for all rows.
     person = checked.person[1:] if checked.has_key else ()
     about = (checked.to, checked.subject, checked.type, *person)
-    digests = [document.sha256 for document in checked.documents]
-    if len(digests) > 1:
-        digests.sort()
+    digests = sorted([document.sha256 for document in checked.documents])
     return (
         (about, fold(checked.reference)) if checked.reference else None,
         (about, checked.required, *digests),

@@ -221,7 +221,7 @@ class CheckedSubmission(SubmissionFields):
 
     @property
     def total_bytes(self) -> int:
-        return sum([document.size for document in self.documents])
+        return sum(document.size for document in self.documents)
 
 
 class PlannedSubmission(NamedTuple):
