@@ -11,6 +11,8 @@ import pytest
 
 import defective_documents
 import samples
+from batch_files import to_csv
+from conftest import PERSON
 from defective_documents import CASES
 from docsend.checks import decoders
 from docsend.checks.formats import detect, pdf_encryption
@@ -19,6 +21,7 @@ SEND = (
     *("--to", "insured-collection", "--category", "supporting", "--type", "employer-certificate"),
     *("--id", "000000018", "--service", "http://127.0.0.1:9", "--dry-run", "--json"),
 )
+_FEW_ROWS = 100  # which one process checks: with more, workers would start, with decoders
 
 
 @pytest.fixture
@@ -27,11 +30,14 @@ def check(run, tmp_path):
 
     def check_(name: str, content: bytes, *options: str) -> tuple[list[str], int]:
         outcome = run("send", samples.write(tmp_path, name, content), *SEND, *options)
-        problems = outcome.json["problems"]
-        codes = [("?" if each["severity"] == "warning" else "") + each["code"] for each in problems]
-        return codes, outcome.code
+        return _codes(outcome.json["problems"]), outcome.code
 
     return check_
+
+
+def _codes(problems: list[dict[str, str]]) -> list[str]:
+    """Return the codes of problems. Those of warnings begin with "?"."""
+    return [("?" if each["severity"] == "warning" else "") + each["code"] for each in problems]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -48,6 +54,23 @@ def test_a_document_is_judged_by_its_structure_alone(check, monkeypatch, case) -
     codes, exit_code = check(case.name, case.make())
     assert sorted(codes) == sorted(expected)
     assert exit_code == (0 if all(code.startswith("?") for code in expected) else 3)
+
+
+def test_a_batch_judges_each_document_as_a_single_submission_does(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(decoders, "are_installed", lambda: False)
+    head = ["to", "category", "type", "id", "documents"]
+    cases = [case for case in CASES if case.name == case.name.strip()]  # a cell has no blanks around it
+    for first in range(0, len(cases), _FEW_ROWS):
+        rows, expected = [], []
+        for number, case in enumerate(cases[first : first + _FEW_ROWS]):
+            samples.write(tmp_path, name := f"{first}-{number}-{case.name}", case.make())
+            rows.append(["insured-collection", "supporting", "employer-certificate", PERSON, name])
+            codes = sorted(case.codes if case.without_decoders is None else case.without_decoders)
+            # Of a row with errors, the warnings are not reported.
+            expected.append([code for code in codes if not code.startswith("?")] or codes)
+        manifest = samples.write(tmp_path, "batch.csv", to_csv(rows, head=head).encode())
+        outcome = run("send", "--batch", manifest, "--service", "http://127.0.0.1:9", "--dry-run", "--json")
+        assert [sorted(_codes(row["problems"])) for row in outcome.rows] == expected
 
 
 @pytest.mark.parametrize(

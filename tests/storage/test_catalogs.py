@@ -10,6 +10,7 @@ import pytest
 
 import doubles
 import samples
+from batch_files import make_rows, save_manifest
 from docsend.model import catalog
 from other_catalogs import CATALOG as RAW
 
@@ -51,6 +52,20 @@ def test_the_service_s_catalog_replaces_the_bundled_one_including_its_limits(
     again = run("catalog", "--update", "--service", url)
     assert (again.code, "up to date" in again.err) == (0, True)
     assert [request.headers.get("if-none-match") for request in requests] == [None, '"one"']
+
+
+def test_the_size_limit_of_a_catalog_holds_in_a_batch(run, tmp_path, another_catalog) -> None:
+    smaller = json.loads(json.dumps(RAW))
+    smaller["destinations"][0]["max_document_bytes"] = 20_000
+    url, _ = another_catalog(json.dumps(smaller).encode())
+    assert run("catalog", "--update", "--service", url).code == 0
+    rows = [*make_rows(tmp_path, 1, size=20_000), *make_rows(tmp_path, 1, size=20_001, first=1)]
+    rows += make_rows(tmp_path, 1, size=100_000, first=2)
+    outcome = run("send", "--batch", save_manifest(tmp_path, rows), "-n", "--json", "--service", url)
+    codes = [
+        [each["code"] for each in row["problems"] if each["severity"] == "error"] for row in outcome.rows
+    ]
+    assert codes == [[], ["document-too-large"], ["document-too-large"]]
 
 
 def test_an_invalid_catalog_does_not_replace_the_current_one(run, another_catalog) -> None:

@@ -269,7 +269,23 @@ class Batch(NamedTuple):
 
     def check_rows(self, rows: Sequence[Row]) -> list[CheckedRow]:
         """Read and check rows. No document stays in memory."""
-        return [self.check_row(read) for read in [self.read_row(row, buffer=False) for row in rows]]
+        return [self.check_row(read) for read in self._read_rows_without_buffers(rows)]
+
+    def _read_rows_without_buffers(self, rows: Sequence[Row]) -> list[ReadRow]:
+        """Read the small documents of all rows together, and those of the other rows row by row."""
+        direct_paths = self.manifest.folder.direct_paths
+        paths_by_row = [(None if row.problems else direct_paths(row.documents)) or () for row in rows]
+        small = documents.read_small(
+            itertools.chain.from_iterable(paths_by_row), is_thorough=self.is_thorough
+        )
+
+        def read_row(row: Row, paths: Sequence[str]) -> ReadRow:
+            if not paths or any(path not in small for path in paths):
+                return self.read_row(row, buffer=False)
+            max_bytes = submission_rules.max_document_bytes(row.submission, self.catalog)
+            return ReadRow(row, tuple([documents.within_limit(small[path], max_bytes) for path in paths]))
+
+        return list(map(read_row, rows, paths_by_row))
 
 
 def _is_missing(document: Document | UnreadDocument) -> bool:
