@@ -143,10 +143,10 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_short_batch_is_checked_by_one_process(tmp_path) -> None:
-    samples.write(tmp_path, "a.pdf", samples.pdf())
-    row = f"benefits,unemployment,employer,payslips,{PERSON},one,a.pdf"
-    file = samples.write(tmp_path, "batch.csv", f"{','.join(HEAD)}\n{row}\n".encode())
+@pytest.mark.parametrize(("rows", "size"), [(1, None), (50, 500_000)])
+def test_a_short_batch_is_checked_by_one_process(tmp_path, rows, size) -> None:
+    """Even if that takes long, because nothing is left that another process could do."""
+    file = batch_files.save_manifest(tmp_path, batch_files.make_rows(tmp_path, rows, size=size))
     code, _, err = checked(file)
     assert (code, "a worker starts" in err) == (0, False), err
 

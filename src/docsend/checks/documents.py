@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 # Limit for the documents of one submission that stay in memory between the check and the upload.
 BUFFER_BYTES = 16 * 2**20
 _MIN_BYTES_FOR_THREADS = 2 * 2**20  # Below this, starting threads costs more than it saves.
-_SMALL_BYTES = 64 * 1024
-_GROUP_BYTES = 256 * 1024  # of small files that are checked together
+_SMALL_BYTES = 64 * 1024  # of a file that is checked together with others
+_GROUP_BYTES = 256 * 1024  # of the files that are checked together
 _SEPARATORS = f"{os.sep}{os.altsep or ''}"
 
 
@@ -83,8 +83,9 @@ def read_small(paths: Iterable[str], *, is_thorough: bool = False) -> dict[str, 
         formats = list(map(detect.detect_format, contents.values()))
         found = list(map(find, contents.values(), formats))
         digests = [hashlib.sha256(content).hexdigest() for content in contents.values()]
-        for (path, content), *checked in zip(contents.items(), digests, formats, found, strict=True):
-            documents[path] = Document(path, _name(path), len(content), *checked)
+        names, sizes = map(_name, contents), map(len, contents.values())
+        created = map(Document, contents, names, sizes, digests, formats, found)
+        documents.update(zip(contents, created, strict=True))
     return documents
 
 

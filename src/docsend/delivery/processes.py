@@ -71,13 +71,14 @@ class WorkerProcesses:
         """
         started = time.monotonic()
         first = list(itertools.islice(items, _MANY_ITEMS))
+        has_many = len(first) == _MANY_ITEMS
         items = itertools.chain(first, items)
-        is_long = len(first) == _MANY_ITEMS
-        while not is_long and (item := next(items, None)) is not None:
+        for item in items:
+            if has_many or time.monotonic() - started > _MIN_SHARED_S:
+                items = itertools.chain([item], items)
+                self._start("spawn")
+                break
             yield function(item)
-            is_long = time.monotonic() - started > _MIN_SHARED_S
-        if is_long:
-            self._start("spawn")
         if self._pool is None:
             yield from map(function, items)
         else:
