@@ -219,6 +219,25 @@ def test_a_second_signal_before_the_command_line_ends_the_run_at_once(payslip) -
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
 
 
+# Sends a signal while a class is created. Python 3.11 then replaces its exception by a RuntimeError.
+_WHILE_A_CLASS_IS_CREATED = (
+    "import dataclasses, os, signal\n"
+    "from docsend.__main__ import run\n"
+    "original = dataclasses.Field.__set_name__\n"
+    "def set_name(*arguments):\n"
+    "    dataclasses.Field.__set_name__ = original\n"
+    "    os.kill(os.getpid(), signal.SIGINT)\n"
+    "dataclasses.Field.__set_name__ = set_name\n"
+    "run()"
+)
+
+
+def test_a_signal_while_a_class_is_created_is_no_bug() -> None:
+    words = [sys.executable, "-c", _WHILE_A_CLASS_IS_CREATED, "receipts"]
+    done = subprocess.run(words, capture_output=True, check=False, timeout=60, text=True)
+    assert (done.returncode, done.stderr) == (130, "docsend: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("number", "raises"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
 )

@@ -220,6 +220,14 @@ def main():
     elif action == "has little memory":
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+    elif action == "lives, and pipes are closed slowly":
+        from multiprocessing import connection
+
+        def close(self, close=os.close):
+            time.sleep(0.05)
+            close(self._handle)
+
+        connection.Connection._close = close
     elif action == "is one of three":
         processes._cores = lambda: 4  # on every machine
     function = functools.partial(work, action=action, parent=parent, ballast=os.urandom(500_000))
@@ -271,6 +279,7 @@ def wait_until_gone(group: int) -> bool:
     "action",
     [
         "lives",
+        "lives, and pipes are closed slowly",
         "is one of three",
         "killed",
         "is killed while it writes its result",
@@ -294,6 +303,7 @@ def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_
     assert [int(item) for item, _ in results] == list(range(40))
     is_in_process = action not in (
         "lives",
+        "lives, and pipes are closed slowly",
         "is one of three",
         "killed",
         "is killed while it writes its result",

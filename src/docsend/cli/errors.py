@@ -42,8 +42,10 @@ def report(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: 
 def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> DocsendError:
     if isinstance(error, DocsendError):
         return error
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted.from_signal(error)
+    # Python 3.11 replaces an exception that is raised while a class is created (in `__set_name__`).
+    interruption = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+    if isinstance(interruption, KeyboardInterrupt):
+        return Interrupted.from_signal(interruption)
     if isinstance(error, typer.TyperException):
         return _from_typer_exception(error)
     if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
@@ -110,7 +112,7 @@ def _is_flag(error: BadOptionUsage) -> bool:
     )
 
 
-def _report_bug(error: Exception, *, with_trace: bool) -> _Bug:
+def _report_bug(error: BaseException, *, with_trace: bool) -> _Bug:
     """Return an error that locates a bug. If `with_trace` is true, also write the traceback to stderr.
 
     Neither contains values or exception messages, because they could identify a person.

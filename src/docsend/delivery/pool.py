@@ -27,6 +27,7 @@ _ITEMS_AHEAD = 12  # items per process that may be read before the oldest result
 # One item is in progress, and the others are ready: while this process works on an item, it submits none.
 _SUBMITTED_PER_WORKER = 4
 _CHECK_S = 0.5  # after which it is checked again that the workers are served
+_MAX_END_S = 2.0  # that the threads of an executor need to end, unless they wait forever
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -77,6 +78,7 @@ class Pool:
     def __init__(self, workers: int, method: StartMethod) -> None:
         self._workers = workers
         self._executor = _create_executor(workers, method)
+        self._threads: set[threading.Thread] = set()  # which serve the workers
         others = set(threading.enumerate())
         if self._executor is not None:
             try:
@@ -85,7 +87,7 @@ class Pool:
                         self._executor.submit(os.getpid)
             except (OSError, RuntimeError):  # The system lacks the resources for a process or a thread.
                 self.close()
-        self._threads = set(threading.enumerate()) - others  # which serve the workers
+        self._threads = set(threading.enumerate()) - others
         self._most_alive = len(multiprocessing.active_children())
 
     def close(self) -> None:
@@ -93,10 +95,26 @@ class Pool:
         if self._executor is not None:
             for worker in multiprocessing.active_children():
                 worker.kill()  # A worker that starts blocks other signals.
-            _unblock_threads(self._executor)
+            self._end_threads(self._executor)
             with contextlib.suppress(RuntimeError):  # its thread could not be started
                 self._executor.shutdown(cancel_futures=True)
             self._executor = None
+
+    def _end_threads(self, executor: ProcessPoolExecutor) -> None:
+        """Wait until the executor's threads have ended, after its workers were killed.
+
+        A thread may be waiting for the rest of a result, or for a worker to read an item, and would wait
+        forever while this process has the other end of the pipe open itself. From Python 3.11.5 on, the
+        executor closes its end of the items' pipe. Closing it here at the same time could close another file
+        that has been given the same descriptor. Python has no public function for this.
+        """
+        with contextlib.suppress(AttributeError, OSError):
+            executor._result_queue._writer.close()  # type: ignore[attr-defined] # noqa: SLF001
+        for thread in self._threads:
+            thread.join(_MAX_END_S)
+        if any(thread.is_alive() for thread in self._threads):
+            with contextlib.suppress(AttributeError, OSError):
+                executor._call_queue._reader.close()  # type: ignore[attr-defined] # noqa: SLF001
 
     def _is_served(self) -> bool:
         """Return whether the executor's threads and all workers are running.
@@ -168,18 +186,6 @@ def _create_executor(workers: int, method: StartMethod) -> ProcessPoolExecutor |
         return ProcessPoolExecutor(workers, context, initializer=_initialize_worker)
     except (OSError, RuntimeError, NotImplementedError, ImportError):
         return None
-
-
-def _unblock_threads(executor: ProcessPoolExecutor) -> None:
-    """Close this process's ends of the pipes that the threads of an executor share with its killed workers.
-
-    A thread may be waiting for the rest of a result, or for a worker to read an item. While this process has
-    the other end of the pipe open itself, it would wait forever. Python has no public function for this.
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        executor._result_queue._writer.close()  # type: ignore[attr-defined] # noqa: SLF001
-    with contextlib.suppress(AttributeError, OSError):
-        executor._call_queue._reader.close()  # type: ignore[attr-defined] # noqa: SLF001
 
 
 @contextlib.contextmanager
