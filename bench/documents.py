@@ -214,6 +214,10 @@ def _behind(*units: bytes) -> Callable[[], bytes]:
     return lambda: _pdf(behind=b"".join(_filled(unit, (_SIZE - 2000) // len(units)) for unit in units))
 
 
+def _with_wrong_offset(pdf: bytes) -> bytes:
+    return pdf.replace(b"startxref\n", b"startxref\n1")
+
+
 def _bombs() -> bytes:
     """Return a PDF of object streams that inflate to a thousand times their size."""
     bomb = zlib.compress(bytes(100 * 2**20), 9)
@@ -312,6 +316,13 @@ _HOSTILE: dict[str, Callable[[], bytes]] = {
     "PDF /Encrypt": _middle(b"/Encrypt "),
     "PDF /Encrypt with a reference": lambda: _pdf(more=_filled(b"/Encrypt 9 0 R ")),
     "PDF /Root": _middle(b"/Root "),
+    "PDF /Filter and blanks": _middle(b"/Filter" + b" " * 16),
+    "PDF a filter, then /Filter and blanks": lambda: _with_wrong_offset(
+        _pdf(_stream(b"1", b"/Filter /FlateDecode ") + _filled(b"/Filter" + b" " * 16))
+    ),
+    "PDF /Length and blanks": lambda: _with_wrong_offset(
+        _pdf(_stream(b"1", b"/Filter /FlateDecode ") + _filled(b"/Length" + b" " * 16))
+    ),
     "PDF /Type /Page": _middle(b"/Type /Page\n"),
     "PDF /Type and blanks": _middle(b"/Type" + b" " * 1000),
     "PDF /Length": _middle(b"/Length 9"),
@@ -345,5 +356,7 @@ _HOSTILE: dict[str, Callable[[], bytes]] = {
     "TIFF shared lists of strips": _shared_strips,
     "TIFF two directories in a loop": _back_and_forth,
     "BMP runs of one pixel": lambda: _bmp(_PIXEL_RUNS, 30_000, 30_000, 8, 1),
+    "BMP without line feeds": lambda: _bmp(_filled(b"\1"), 1_000, 3_000, 24, 0),
+    "BMP of other line ends": lambda: _bmp(_filled(b"\r\n"), 1_000, 3_000, 24, 0),
     "BMP skipped pixels": lambda: _bmp(_filled(b"\0\2\0\0"), 30_000, 30_000, 8, 1),
 }

@@ -479,6 +479,13 @@ def bmp_of(depth: int, compression: int, *, colors: int = 0, header: int = 40, m
     return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + header + 1024) + body
 
 
+def bmp_of_width(width: int) -> bytes:
+    """Return a BMP of black rows, which have padding unless the width is a multiple of four."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, 9)).save(buffer, "BMP")
+    return buffer.getvalue()
+
+
 _RUNS = b"".join(b"\x08" + bytes([row, 0, 0]) for row in range(1, 9))  # 8 rows of 8 pixels
 
 
@@ -572,6 +579,13 @@ CASES = [
         "an AES-256 PDF that needs a password",
         "a.pdf",
         lambda: encrypted_pdf(6, user="fictional"),
+        ("encrypted-pdf",),
+        ("?password-unknown",),
+    ),
+    Case(
+        "an AES-256 PDF that needs a password, followed by text",
+        "a.pdf",
+        lambda: encrypted_pdf(6, user="fictional") + b"log line\n" * 200,
         ("encrypted-pdf",),
         ("?password-unknown",),
     ),
@@ -874,6 +888,8 @@ CASES = [
         lambda: bmp_of(4, 0, colors=99),
         UNVIEWABLE,
     ),
+    Case("a BMP without the padding of its last row", "a.bmp", lambda: bmp_of_width(5)[:-1]),
+    Case("a BMP without padding that lacks its last byte", "a.bmp", lambda: bmp_of_width(4)[:-1], DAMAGED),
     Case("a BMP of 2 bits", "a.bmp", lambda: bmp_of(2, 0), UNVIEWABLE),
     Case("a BMP in RLE24", "a.bmp", lambda: bmp_of(24, 4, header=64), UNVIEWABLE),
     Case("a run-length BMP without an end", "a.bmp", lambda: bmp_of(8, 1), DAMAGED),

@@ -1,7 +1,7 @@
 """Start-up: the number of function calls that commands make, and modules that must not be imported.
 
-Calls are counted because their number is the same in every run, however busy the machine is. The limits are
-a tenth above the numbers of Python 3.11, which makes the most. They are exceeded when a command starts to
+Calls are counted because their number hardly changes from run to run, however busy the machine is. The limits
+are a tenth above the numbers of Python 3.11, which makes the most. They are exceeded when a command starts to
 import or compute something large. `make bench` measures the times and compares them with the budgets.
 """
 
@@ -149,12 +149,13 @@ class Bench:
 def bench(tmp_path_factory: pytest.TempPathFactory, shared_sandbox: RunningSandbox) -> Bench:
     """Return a home with compiled modules; without them everything takes twice as long."""
     folder = tmp_path_factory.mktemp("speed")
-    others = ("PYTHON", "DOCSEND_", "XDG_")
+    others = ("PYTHON", "DOCSEND_", "XDG_", "LANG", "LC_", "COLUMNS")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     environment |= {
         "HOME": str(folder),
         "DOCSEND_HOME": str(folder / "docsend"),
         "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
+        "LANG": "C.UTF-8",
         "TERM": "dumb",
         "PYTHONHASHSEED": "0",
     }

@@ -205,6 +205,11 @@ def test_thorough_decodes_what_the_structure_cannot_see(check, size) -> None:
     assert check("whole.png", bytes(content), "--thorough") == ([], 0)
 
 
+@pytest.mark.parametrize("line", [b"log line\n", b"% 2026 12 0 obj read ok\n"])
+def test_text_behind_the_end_is_no_damage_when_a_pdf_is_decoded(check, line) -> None:
+    assert check("a.pdf", defective_documents.text_pdf() + line * 200, "--thorough") == ([], 0)
+
+
 def test_thorough_works_for_batches_too(run, tmp_path) -> None:
     samples.write(tmp_path, "a.pdf", defective_documents.encrypted_pdf(6, user="fictional"))
     samples.write(tmp_path, "b.pdf", samples.pdf())

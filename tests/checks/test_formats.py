@@ -265,6 +265,7 @@ _SLOW_INPUTS = {
     "object streams": _object_streams,
     "missing objects": _missing_objects,
     "large nodes": _large_nodes,
+    "filters and blanks": lambda size: _pdf_and(b"/Filter                " * (size // 23)),
     "streams": lambda size: b"%PDF-1.4\n" + b"/XRef obj " * (size // 10) + b"startxref 1 %%EOF",
     "markers": lambda size: b"\xff\xd8\xff" + b"\xff\xd0" * (size // 2),
     "fill bytes": lambda size: b"\xff\xd8" + b"\xff" * size,

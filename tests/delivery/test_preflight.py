@@ -143,9 +143,9 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize(("rows", "size"), [(1, None), (50, 500_000)])
+@pytest.mark.parametrize(("rows", "size"), [(1, None), (50, 500_000), (129, 200_000)])
 def test_a_short_batch_is_checked_by_one_process(tmp_path, rows, size) -> None:
-    """Even if that takes long, because nothing is left that another process could do."""
+    """Even if that takes long, because no more is left than this process does while another one starts."""
     file = batch_files.save_manifest(tmp_path, batch_files.make_rows(tmp_path, rows, size=size))
     code, _, err = checked(file)
     assert (code, "a worker starts" in err) == (0, False), err
@@ -220,6 +220,16 @@ def main():
     elif action == "has little memory":
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+    elif action == "lives, and threads start slowly":
+        import threading
+        name = "_start_joinable_thread" if sys.version_info >= (3, 13) else "_start_new_thread"
+        start_thread = getattr(threading, name)
+
+        def start_slowly(*arguments, **named):
+            time.sleep(0.4)
+            return start_thread(*arguments, **named)
+
+        setattr(threading, name, start_slowly)
     elif action == "lives, and pipes are closed slowly":
         from multiprocessing import connection
 
@@ -314,6 +324,14 @@ def test_every_item_is_done_once_and_in_order_whatever_happens_to_workers(start_
     assert (len({process_id for _, process_id in results}) > 1) != is_in_process
     assert wait_until_gone(process.pid)
     assert not err
+
+
+@needs_cores
+def test_the_pool_can_be_closed_while_its_threads_start(start_work) -> None:
+    process = start_work("lives, and threads start slowly", 9)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, len(out.splitlines()), err) == (0, 9, "")
+    assert wait_until_gone(process.pid)
 
 
 @needs_cores

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from docsend.checks import picture_decoder
 from docsend.checks.decoders import PAGES_LIMIT_S, Decoded
+from docsend.checks.formats.pdf import find_startxref, has_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ _MAX_FORMS = 50  # that are searched for pictures, on a page
 _MAX_PARENTS = 50
 # The table of a PDF has to be within this distance from the end of the file, or qpdf reconstructs it.
 _ENDING_BYTES = 1024
-_OBJECT = re.compile(rb"\d[ \t\r\n]+obj\b")
+_END = b"%%EOF"
 # All operators of content streams (ISO 32000-2, annex A).
 _OPERATORS = frozenset(
     b"b B b* B* BDC BI BMC BT BX c cm CS cs d d0 d1 Do DP EI EMC ET EX f F f* G g gs h i ID j J K k l m M MP "
@@ -69,11 +70,9 @@ def load() -> Callable[[bytes], Decoded]:
 
     def decoder(content: bytes) -> Decoded:
         try:
-            with pikepdf.Pdf.open(io.BytesIO(content)) as pdf:
+            with pikepdf.Pdf.open(io.BytesIO(_without_appended(content))) as pdf:
                 is_content_expected = b"/Contents" in content or b"/ObjStm" in content
-                return _decode_pages(
-                    pdf, is_followed=_is_followed(content), is_content_expected=is_content_expected
-                )
+                return _decode_pages(pdf, is_content_expected=is_content_expected)
         except pikepdf.PasswordError:
             return Decoded("needs-password")
         except pikepdf.PdfError as error:
@@ -84,13 +83,16 @@ def load() -> Callable[[bytes], Decoded]:
     return decoder
 
 
-def _is_followed(content: bytes) -> bool:
-    """Return whether something follows the end of a PDF that is no part of it, and qpdf misses the end."""
-    end = content.rfind(b"startxref")
-    return 0 < end < len(content) - _ENDING_BYTES and _OBJECT.search(content, end) is None
+def _without_appended(content: bytes) -> bytes:
+    """Return a PDF without what follows its end and is no part of it, with which qpdf would miss the end."""
+    ending = find_startxref(content)
+    if ending is None or len(content) - ending.start() <= _ENDING_BYTES or has_object(content, ending.end()):
+        return content
+    mark = content.find(_END, ending.end(), ending.end() + _ENDING_BYTES)
+    return content[: ending.end() if mark < 0 else mark + len(_END)]
 
 
-def _decode_pages(pdf: pikepdf.Pdf, *, is_followed: bool, is_content_expected: bool) -> Decoded:
+def _decode_pages(pdf: pikepdf.Pdf, *, is_content_expected: bool) -> Decoded:
     """Decode the content of one page after the other, then the pictures, until the time is up.
 
     `is_content_expected` is false if the file says that all of its pages are blank.
@@ -114,8 +116,7 @@ def _decode_pages(pdf: pikepdf.Pdf, *, is_followed: bool, is_content_expected: b
     if _LIMIT.search(messages):
         return Decoded("gave-up")
     has_errors = "corrupt" in states or "partial" in states
-    repairs = {word.lower() for word in _REPAIR.findall(messages)}
-    is_repaired = has_errors or bool(repairs - {"reconstruct"} if is_followed else repairs)
+    is_repaired = has_errors or _REPAIR.search(messages) is not None
     # Where the end of a file is missing, the pages may be there, and nothing that was on them.
     is_content_lost = is_repaired and is_content_expected and not has_content and not has_annotations
     is_empty = len(pdf.pages) == 0 or is_content_lost

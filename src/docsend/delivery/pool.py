@@ -27,7 +27,7 @@ _ITEMS_AHEAD = 12  # items per process that may be read before the oldest result
 # One item is in progress, and the others are ready: while this process works on an item, it submits none.
 _SUBMITTED_PER_WORKER = 4
 _CHECK_S = 0.5  # after which it is checked again that the workers are served
-_MAX_END_S = 2.0  # that the threads of an executor need to end, unless they wait forever
+_MAX_END_S = 0.5  # that the thread of an executor needs to end, unless it waits forever
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -78,8 +78,7 @@ class Pool:
     def __init__(self, workers: int, method: StartMethod) -> None:
         self._workers = workers
         self._executor = _create_executor(workers, method)
-        self._threads: set[threading.Thread] = set()  # which serve the workers
-        others = set(threading.enumerate())
+        self._thread: threading.Thread | None = None  # which serves the workers
         if self._executor is not None:
             try:
                 with _blocked_signals(), _safe_path():
@@ -87,7 +86,9 @@ class Pool:
                         self._executor.submit(os.getpid)
             except (OSError, RuntimeError):  # The system lacks the resources for a process or a thread.
                 self.close()
-        self._threads = set(threading.enumerate()) - others
+            else:
+                # Python has no public name for it. Without it, this process does all the work itself.
+                self._thread = getattr(self._executor, "_executor_manager_thread", None)
         self._most_alive = len(multiprocessing.active_children())
 
     def close(self) -> None:
@@ -101,7 +102,7 @@ class Pool:
             self._executor = None
 
     def _end_threads(self, executor: ProcessPoolExecutor) -> None:
-        """Wait until the executor's threads have ended, after its workers were killed.
+        """Let the executor's threads end, after its workers were killed.
 
         A thread may be waiting for the rest of a result, or for a worker to read an item, and would wait
         forever while this process has the other end of the pipe open itself. From Python 3.11.5 on, the
@@ -110,23 +111,23 @@ class Pool:
         """
         with contextlib.suppress(AttributeError, OSError):
             executor._result_queue._writer.close()  # type: ignore[attr-defined] # noqa: SLF001
-        for thread in self._threads:
-            thread.join(_MAX_END_S)
-        if any(thread.is_alive() for thread in self._threads):
-            with contextlib.suppress(AttributeError, OSError):
-                executor._call_queue._reader.close()  # type: ignore[attr-defined] # noqa: SLF001
+        if sys.version_info < (3, 11, 5) and self._thread is not None:
+            self._thread.join(_MAX_END_S)
+            if self._thread.is_alive():
+                with contextlib.suppress(AttributeError, OSError):
+                    executor._call_queue._reader.close()  # type: ignore[attr-defined] # noqa: SLF001
 
     def _is_served(self) -> bool:
-        """Return whether the executor's threads and all workers are running.
+        """Return whether the executor's thread and all workers are running.
 
-        Otherwise, some results may never arrive: a worker that is killed while it writes one leaves a thread
-        waiting for the rest, and the other workers waiting for their turn to write.
+        Otherwise, some results may never arrive: if a worker is killed while it writes one, the thread waits
+        for the rest, and the other workers for their turn to write.
         """
         alive = len(multiprocessing.active_children())
         self._most_alive = max(alive, self._most_alive)
         has_lost_worker = alive < self._most_alive
-        has_threads = bool(self._threads) and all(thread.is_alive() for thread in self._threads)
-        return has_threads and not has_lost_worker
+        has_thread = self._thread is not None and self._thread.is_alive()
+        return has_thread and not has_lost_worker
 
     def map_in_order(self, function: Callable[[_Item], _Result], items: Iterator[_Item]) -> Iterator[_Result]:
         """Yield the result of the function for each item, in order.

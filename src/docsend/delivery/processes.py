@@ -75,8 +75,10 @@ class WorkerProcesses:
         items = itertools.chain(first, items)
         for item in items:
             if has_many or time.monotonic() - started > _MIN_SHARED_S:
-                items = itertools.chain([item], items)
-                self._start("spawn")
+                rest = [item, *itertools.islice(items, 1)]
+                items = itertools.chain(rest, items)
+                if len(rest) > 1:  # While a worker starts, this process does one item itself.
+                    self._start("spawn")
                 break
             yield function(item)
         if self._pool is None:

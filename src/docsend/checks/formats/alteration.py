@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # The content of a conversion to UTF-8 has two or three bytes for each byte from 128 on.
 _MIN_EXTRA_BYTES = 64
-_LONE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 # By chance, one line feed in 256 of compressed data follows a carriage return.
 _MIN_LINE_ENDINGS = 16
 # Compressed data of this length has about 16 CR LF by chance.
@@ -34,17 +33,18 @@ _CHUNK_START = re.compile(rb"\A[0-9A-Fa-f]{1,8}" + _SIZE_LINE + rb"%PDF-")
 _CHUNK = re.compile(rb"\r?\n([0-9A-Fa-f]{1,6})" + _SIZE_LINE)
 _MAX_CANDIDATES = 64
 _MAX_COUNTS = 32  # of line feeds in a file that may consist of little else
+_MAX_FILTERS = 4096  # that are looked at, whatever follows them
 _MAX_STREAMS = 16
 _MAX_SAMPLED_STREAMS = 64
 _SAMPLE_BYTES = 16 * 1024
 _DECODED_BYTES = 16 * 1024
 
+_FILTER = re.compile(rb"/Filter")
 _BINARY_FILTER = re.compile(
-    rb"/Filter"
+    BLANK
+    + rb"{0,16}(?:\["
     + BLANK
-    + rb"{0,16}\[?"
-    + BLANK
-    + rb"{0,16}/(?:FlateDecode|Fl|DCTDecode|DCT|CCITTFaxDecode|CCF|JPXDecode|JBIG2Decode|LZWDecode|LZW)\b"
+    + rb"{0,16})?/(?:FlateDecode|Fl|DCTDecode|DCT|CCITTFaxDecode|CCF|JPXDecode|JBIG2Decode|LZWDecode|LZW)\b"
 )
 _LENGTH = re.compile(
     rb"/Length" + BLANK + rb"{1,16}(\d{1,9})(?:" + BLANK + rb"{1,16}(\d{1,5})" + BLANK + rb"{1,16}R\b)?(?!\d)"
@@ -106,8 +106,15 @@ def _find_image_alteration(content: bytes, format_name: str | None) -> Kind | No
         return None if has_its_size else "altered"
     if format_name == "jpeg" and _has_altered_scan(content):
         return "lines-altered"
-    has_changed = _LONE_LINE_FEED.search(content) is None and content.count(b"\n") >= _MIN_LINE_ENDINGS
+    has_changed = not _has_lone_line_feed(content) and content.count(b"\n") >= _MIN_LINE_ENDINGS
     return "lines-altered" if has_changed else None
+
+
+def _has_lone_line_feed(content: bytes) -> bool:
+    """Return whether a line feed does not follow a carriage return. In most files, the first one does not."""
+    at = content.find(b"\n")
+    is_first_lone = at >= 0 and content[max(0, at - 1) : at] != b"\r"
+    return is_first_lone or content.count(b"\n") > content.count(b"\r\n")
 
 
 def _has_altered_scan(content: bytes) -> bool:
@@ -159,7 +166,9 @@ def _is_binary_data_text(content: bytes) -> bool:
 
 def _binary_streams(content: bytes, *, most: int = _MAX_STREAMS) -> Iterator[bytes]:
     """Yield the data of the first streams with a filter whose result is not text."""
-    for found in itertools.islice(_BINARY_FILTER.finditer(content), most):
+    keys = itertools.islice(_FILTER.finditer(content), _MAX_FILTERS)
+    filters = (_BINARY_FILTER.match(content, key.end()) for key in keys)
+    for found in itertools.islice(filter(None, filters), most):
         stream = STREAM.search(content, found.end(), found.end() + 2048)
         if stream is not None and content.find(b"endobj", found.end(), stream.start()) < 0:
             end = content.find(b"endstream", stream.end())
@@ -202,7 +211,7 @@ def _has_grown_by_line_feeds(content: bytes) -> bool:
     This proves that each LF has become CR LF. In a linearized file, the table is near the start.
     """
     ending = STARTXREF.match(content, max(0, content.rfind(b"startxref")))
-    if ending is None or _LONE_LINE_FEED.search(content) is not None:
+    if ending is None or _has_lone_line_feed(content):
         return False
     given = at = int(ending[1])
     for _ in range(_MAX_COUNTS):

@@ -51,9 +51,10 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
         if pixels_at + image_bytes - 3 > len(content):
             return _DAMAGED
         return _find_run_length_defects(content, pixels_at, image_bytes, (width, abs(height), depth))
-    pixel_bytes = (width * depth + 31) // 32 * 4 * abs(height)
-    # Some writers omit the padding of the last row, which has at most three bytes.
-    return () if pixels_at + pixel_bytes - 3 <= len(content) else _DAMAGED
+    row_bytes, padded_bytes = (width * depth + 7) // 8, (width * depth + 31) // 32 * 4
+    # Some writers omit the padding of the last row.
+    pixel_bytes = padded_bytes * (abs(height) - 1) + row_bytes
+    return () if pixels_at + pixel_bytes <= len(content) else _DAMAGED
 
 
 def _find_run_length_defects(

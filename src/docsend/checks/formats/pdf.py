@@ -67,7 +67,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     length = _linearized_length(content)
     if length is not None and length > len(content) + _LOST_END_BYTES:
         return (_DAMAGED,)
-    ending = _find_startxref(content)
+    ending = find_startxref(content)
     if length is not None and ending is not None and ending.start() < _MAX_FIRST_PAGE_BYTES < len(content):
         ending = None  # It belongs to the table of the first page, at the start of the file.
     if ending is None:
@@ -75,7 +75,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
         if trailer is None or not _is_complete(trailer):
             return (_DAMAGED,)
         found.append(_REPAIRED)
-    elif _has_object(content, ending.end()):
+    elif has_object(content, ending.end()):
         # An object after the last `startxref` belongs to a revision whose own `startxref` is missing.
         return (_DAMAGED,)
     else:
@@ -97,7 +97,7 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
 # -- the end of the file -----------------------------------------------------------------------------------
 
 
-def _find_startxref(content: bytes) -> re.Match[bytes] | None:
+def find_startxref(content: bytes) -> re.Match[bytes] | None:
     """Return the last `startxref` that is followed by a number."""
     at = len(content)
     for _ in range(_MAX_ENDINGS):
@@ -108,7 +108,7 @@ def _find_startxref(content: bytes) -> re.Match[bytes] | None:
     return None
 
 
-def _has_object(content: bytes, start: int) -> bool:
+def has_object(content: bytes, start: int) -> bool:
     """Return whether the head of an object, such as "12 0 obj", begins a line from `start` on."""
     if content.find(b"obj", start) < 0:
         return False

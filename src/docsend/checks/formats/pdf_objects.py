@@ -53,7 +53,13 @@ _STRING_PART = re.compile(rb"[()\\]")
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _FIRST = re.compile(rb"/First" + BLANK + rb"{0,16}(\d{1,8})\b")
 _FLATE = re.compile(
-    rb"/Filter" + BLANK + rb"{0,16}\[?" + BLANK + rb"{0,16}/(?:FlateDecode|Fl)\b" + BLANK + rb"{0,16}[]/>]"
+    rb"/Filter"
+    + BLANK
+    + rb"{0,16}(?:\["
+    + BLANK
+    + rb"{0,16})?/(?:FlateDecode|Fl)\b"
+    + BLANK
+    + rb"{0,16}[]/>]"
 )
 _TABLE = re.compile(BLANK + rb"{0,4}xref" + BLANK + rb"{1,4}")
 _SUBSECTION = re.compile(rb"(\d{1,10}) (\d{1,10})" + BLANK + rb"{1,3}")
