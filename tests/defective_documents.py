@@ -479,6 +479,39 @@ def bmp_of(depth: int, compression: int, *, colors: int = 0, header: int = 40, m
     return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + header + 1024) + body
 
 
+def with_huffman_table(change: Callable[[bytearray], None]) -> bytes:
+    """Return a JPEG after a change of its first Huffman table: class and number, 16 counts, the symbols."""
+    content = bytearray(samples.jpeg())
+    start = content.index(b"\xff\xc4") + 4
+    table = content[start:]
+    change(table)
+    return bytes(content[:start] + table)
+
+
+def with_three_short_codes(table: bytearray) -> None:
+    table[1] = 3  # of one bit, in which there are two
+
+
+def with_a_difference_of_16_bits(table: bytearray) -> None:
+    table[17] = 16
+
+
+def photo_tiff(*types: tuple[int, int], is_sorted: bool = True) -> bytes:
+    """Return a TIFF in Deflate whose fields have these types, by tag, or are not sorted."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").save(buffer, "TIFF", compression="tiff_adobe_deflate")
+    content = bytearray(buffer.getvalue())
+    (directory,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, directory)
+    fields = [content[directory + 2 + 12 * n : directory + 14 + 12 * n] for n in range(count)]
+    for field in fields:
+        field[2] = dict(types).get(int.from_bytes(field[:2], "little"), field[2])
+    if not is_sorted:
+        fields[0], fields[1] = fields[1], fields[0]
+    content[directory + 2 : directory + 2 + 12 * count] = b"".join(fields)
+    return bytes(content)
+
+
 def bmp_of_width(width: int) -> bytes:
     """Return a BMP of black rows, which have padding unless the width is a multiple of four."""
     buffer = io.BytesIO()
@@ -644,6 +677,17 @@ CASES = [
     Case("a PNG whose palette is behind its pixels", "a.png", png_with_late_palette, DAMAGED),
     Case("a BMP whose pixels begin in its header", "a.bmp", bmp_with_early_pixels, DAMAGED),
     Case("a JPEG that lacks its last byte", "a.jpg", lambda: samples.jpeg()[:-1], REPAIRED),
+    Case("a JPEG with too many codes", "a.jpg", lambda: with_huffman_table(with_three_short_codes), DAMAGED),
+    Case(
+        "a JPEG with an impossible difference",
+        "a.jpg",
+        lambda: with_huffman_table(with_a_difference_of_16_bits),
+        DAMAGED,
+    ),
+    Case("a TIFF in Deflate", "a.tif", photo_tiff),
+    Case("a TIFF whose fields are not sorted", "a.tif", lambda: photo_tiff(is_sorted=False)),
+    Case("a TIFF whose compression is a byte", "a.tif", lambda: photo_tiff((259, 1))),
+    Case("a TIFF whose rows per strip are a text", "a.tif", lambda: photo_tiff((278, 2)), DAMAGED, ()),
     Case("a JPEG that begins with FF D8 FE", "a.jpg", lambda: wrong_head(0xFE), REPAIRED),
     Case("a JPEG that begins with FF D8 00", "a.jpg", lambda: wrong_head(0), REPAIRED),
     *(

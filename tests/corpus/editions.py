@@ -1,5 +1,7 @@
 """The editions of docsend that are compared: with the extra `documents`, without it, and of an older commit.
 
+With the extra, it is asked twice, the second time with `--thorough`.
+
 They are installed as the benchmarks install them (`bench/venvs.py`, which has to be on PYTHONPATH), so that a
 developer's environment, which has the decoders, does not help the edition without them.
 """
@@ -7,7 +9,6 @@ developer's environment, which has the decoders, does not help the edition witho
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _THOROUGH = "--thorough"
-WITH, WITHOUT = "with the extra", "without"
+WITH, DECODED, WITHOUT = "with the extra", "with --thorough", "without"
 OLDER = venvs.OLDER_COMMIT
 
 
 def prepare(home: Path, older: str | None) -> list[Edition]:
-    """Return the editions: with the extra, without it, and of the older commit, if git has it."""
+    """Return the editions that are installed here, and that of the older commit, if git has it."""
     environment = {**venvs.user_environment(), "DOCSEND_HOME": str(home), "HOME": str(home)}
     plain = venvs.prepare_environments().plain
     installed = (
-        Edition(WITH, _developers_docsend(), _thorough_option(), environment),
+        Edition(WITH, _developers_docsend(), (), environment),
+        Edition(DECODED, _developers_docsend(), (_THOROUGH,), environment),
         Edition(WITHOUT, [plain.docsend], (), environment),
     )
     before = venvs.older_environment(older) if older else None
@@ -46,11 +48,3 @@ def _developers_docsend() -> list[str]:
         if importlib.util.find_spec(decoder) is None:
             raise SystemExit(f"{decoder} is missing: run this with the developers' environment")
     return [sys.executable, "-m", "docsend"]
-
-
-def _thorough_option() -> tuple[str, ...]:
-    """Return the option that turns the decoders on for a whole batch, if this docsend has it."""
-    helped = subprocess.run(
-        [*_developers_docsend(), "send", "--help"], capture_output=True, text=True, check=True
-    )
-    return (_THOROUGH,) if _THOROUGH in helped.stdout else ()

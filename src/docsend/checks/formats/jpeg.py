@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}  # TEM, RST0-7, SOI: markers without a length
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0-15; the others are DHT, JPG and DAC
 _COMMON_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended and progressive; Huffman or arithmetic
+_SEQUENTIAL_FRAMES = (0xC0, 0xC1)  # with Huffman coding
+_MAX_DC_BITS = 15
+_DHT_HEAD_BYTES = 17  # of a table: its class and number, and how many codes there are of 1 to 16 bits
 # No camera or scanner writes more than a few hundred. The limit bounds the time for made-up files.
 _MAX_SEGMENTS = 20_000
 
 _DAMAGED = (Defect("damaged"),)
 _REPAIRED = (Defect("repaired", is_certain=False),)
+_UNDECODABLE = (Defect("damaged", is_certain=False),)
 _DOUBT = Defect("doubtful")
 
 
@@ -31,23 +35,24 @@ def find_defects(content: bytes) -> tuple[Defect, ...]:
     """
     defects: tuple[Defect, ...] = () if content[2] == 0xFF else _REPAIRED
     frame: bytes | None = None
-    min_bits = 0
-    tables: set[int] = set()
+    process = 0
+    tables = _Tables()
     for marker, segment, end in itertools.islice(_segments(content), _MAX_SEGMENTS):
         if marker in _FRAMES and frame is None:
             if frame_defects := _find_frame_defects(marker, segment):
                 return frame_defects
-            frame, min_bits = segment, _min_bits(marker, segment)
-        elif marker == 0xDB:
-            tables.update(_quantization_tables(segment))
+            frame, process = segment, marker
         elif marker == 0xD9:  # The image ends before any scan, so it has no content.
             return _DAMAGED
         elif marker == 0xDA:
-            if frame is None or not _scan_tables(frame, segment) <= tables:
+            if frame is None:
                 return _DAMAGED
-            if not set(frame[8::3]) <= tables:
-                defects += (_DOUBT,)
-            return defects + _find_scan_defects(content, end, min_bits)
+            found = tables.find_defects(process, frame, segment)
+            if found in (_DAMAGED, _UNDECODABLE):
+                return found
+            return defects + found + _find_scan_defects(content, end, _min_bits(process, frame))
+        else:
+            tables.add(marker, segment)
     # No program writes so many segments, but the image may follow them.
     return (_DOUBT,) if b"\xff\xd9" in content[-1024:] else _DAMAGED
 
@@ -100,7 +105,31 @@ def _find_scan_defects(content: bytes, position: int, min_bits: int) -> tuple[De
 def _min_bits(marker: int, segment: bytes) -> int:
     """Return the least number of bits in the scan of a sequential image: two for each block of 64 pixels."""
     height, width = struct.unpack_from(">HH", segment, 1)
-    return 2 * ((height + 7) // 8) * ((width + 7) // 8) if marker in (0xC0, 0xC1) else 0
+    return 2 * ((height + 7) // 8) * ((width + 7) // 8) if marker in _SEQUENTIAL_FRAMES else 0
+
+
+class _Tables:
+    """The tables that an image defines before its first scan."""
+
+    def __init__(self) -> None:
+        self._quantization: set[int] = set()  # by number
+        self._impossible: set[int] = set()  # Huffman tables that no decoder accepts, by class and number
+
+    def add(self, marker: int, segment: bytes) -> None:
+        """Add the tables that a segment defines, if it is of this kind."""
+        if marker == 0xDB:
+            self._quantization.update(_quantization_tables(segment))
+        elif marker == 0xC4:
+            for table, is_possible in _huffman_tables(segment):
+                (self._impossible.discard if is_possible else self._impossible.add)(table)
+
+    def find_defects(self, process: int, frame: bytes, scan: bytes) -> tuple[Defect, ...]:
+        """Return the defects of the tables that a scan needs. `process` is the marker of the frame."""
+        if not _scan_tables(frame, scan) <= self._quantization:
+            return _DAMAGED
+        if self._impossible and not self._impossible.isdisjoint(_huffman_tables_of(process, scan)):
+            return _UNDECODABLE
+        return () if set(frame[8::3]) <= self._quantization else (_DOUBT,)
 
 
 def _quantization_tables(segment: bytes) -> Iterator[int]:
@@ -109,6 +138,37 @@ def _quantization_tables(segment: bytes) -> Iterator[int]:
     while position < len(segment):
         yield segment[position] & 0x0F
         position += 129 if segment[position] >> 4 else 65
+
+
+def _huffman_tables(segment: bytes) -> Iterator[tuple[int, bool]]:
+    """Yield the class and number of each table that a DHT segment defines, and whether it is possible.
+
+    Each code is the next number (annex C), so there are limits to how many there can be. The code of which
+    all bits are 1 is not used. A difference of DC values has at most 15 bits.
+    """
+    position = 0
+    while position + _DHT_HEAD_BYTES <= len(segment):
+        counts = segment[position + 1 : position + _DHT_HEAD_BYTES]
+        end = position + _DHT_HEAD_BYTES + sum(counts)
+        is_dc = segment[position] >> 4 == 0
+        is_possible = end <= len(segment) and not (
+            is_dc and max(segment[position + _DHT_HEAD_BYTES : end], default=0) > _MAX_DC_BITS
+        )
+        code = 0
+        for bits, count in enumerate(counts, start=1):
+            code += count
+            is_possible = is_possible and (not count or code < 1 << bits)
+            code *= 2
+        yield segment[position], is_possible
+        position = end
+
+
+def _huffman_tables_of(process: int, scan: bytes) -> set[int]:
+    """Return the class and number of each Huffman table that the first scan of an image needs (B.2.3)."""
+    numbers = scan[2 : 2 + 2 * scan[0] : 2]
+    if process in _SEQUENTIAL_FRAMES:
+        return {byte >> 4 for byte in numbers} | {0x10 | byte & 0x0F for byte in numbers}
+    return {byte >> 4 for byte in numbers} if process == 0xC2 else set()
 
 
 def _scan_tables(frame: bytes, scan: bytes) -> set[int]:

@@ -30,6 +30,9 @@ _SIZES = (
     _SUBSAMPLING,
     _FILL_ORDER,
 )
+# Fields with one value, of the type SHORT or LONG.
+_SINGLE = frozenset({_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS_PER_STRIP, _PLANES})
+_SHORT, _LONG = 3, 4
 _WANTED = frozenset(_OFFSETS + _LENGTHS + _SIZES)
 # Uncompressed, CCITT, LZW, old and new JPEG, Deflate (two codes) and PackBits.
 _COMMON_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
@@ -103,7 +106,9 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
     (directory,) = struct.unpack_from(layout.offset, content, 8 if is_big else 4)
     found: set[Defect] = {Defect("rare", ("BigTIFF",))} if is_big else set()
     visited: set[int] = set()
-    seen_fields, seen_values, has_image = 0, 0, False
+    # Fields may refer to the same values repeatedly. Values have two bytes or more, so together they must not
+    # exceed the file.
+    seen_fields, values_left, has_image = 0, len(content) // 2, False
     while directory:
         if directory in visited:  # Viewers show the pages up to here.
             found.add(Defect("repaired"))
@@ -117,15 +122,10 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
             # A page has fields. Without any, it was not received, and neither were those behind it.
             return _DAMAGED if count else _NO_IMAGE
         visited.add(directory)
-        fields: dict[int, tuple[int, ...]] = {}
         first_field = directory + layout.count_bytes
-        for tag, values in _read_fields(content, order, layout, first_field, count):
-            fields.setdefault(tag, values)
-            # Fields may refer to the same values repeatedly. Values have two bytes or more, so together they
-            # must not exceed the file.
-            seen_values += len(values)
-            if 2 * seen_values > len(content):
-                return _DAMAGED
+        fields, values_left = _read_page(content, order, layout, first_field, count, values_left)
+        if not _is_orderly(content, layout, first_field, count):
+            found.update(_DOUBTFUL)
         if defects := _find_page_defects(fields, content):
             if any(defect.kind == "damaged" for defect in defects):
                 return defects
@@ -136,6 +136,37 @@ def _find_directory_defects(content: bytes, *, is_big: bool) -> tuple[Defect, ..
             break
         (directory,) = struct.unpack_from(layout.offset, content, next_at)
     return tuple(sorted(found, key=_by_kind)) if has_image else _NO_IMAGE
+
+
+def _read_page(
+    content: bytes, order: str, layout: _Layout, first_field: int, count: int, values_left: int
+) -> tuple[dict[int, tuple[int, ...]], int]:
+    """Return the values of a page's fields, and how many values other pages may have.
+
+    Raise ValueError if the page has more values than are left.
+    """
+    fields: dict[int, tuple[int, ...]] = {}
+    for tag, values in _read_fields(content, order, layout, first_field, count):
+        fields.setdefault(tag, values)
+        values_left -= len(values)
+        if values_left < 0:
+            raise ValueError("there are more values than the file has room for")
+    return fields, values_left
+
+
+def _is_orderly(content: bytes, layout: _Layout, first_field: int, count: int) -> bool:
+    """Return whether the fields of a directory are sorted, and each field with one value has one.
+
+    Decoders ignore some fields that are not as they should be, and fail because of others.
+    """
+    entry = struct.Struct(f"{layout.field}{layout.inline_bytes}x")
+    end = min(first_field + entry.size * count, len(content))
+    whole = content[first_field : end - (end - first_field) % entry.size]
+    fields = list(entry.iter_unpack(whole))
+    tags = [tag for tag, _, _ in fields]
+    return tags == sorted(tags) and all(
+        values == 1 and kind in (_SHORT, _LONG) for tag, kind, values in fields if tag in _SINGLE
+    )
 
 
 def _by_kind(defect: Defect) -> str:
