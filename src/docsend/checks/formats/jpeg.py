@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import re
 import struct
@@ -140,12 +141,14 @@ def _quantization_tables(segment: bytes) -> Iterator[int]:
         position += 129 if segment[position] >> 4 else 65
 
 
-def _huffman_tables(segment: bytes) -> Iterator[tuple[int, bool]]:
-    """Yield the class and number of each table that a DHT segment defines, and whether it is possible.
+@functools.lru_cache(maxsize=32)  # Most programs write the same tables into every file.
+def _huffman_tables(segment: bytes) -> tuple[tuple[int, bool], ...]:
+    """Return the class and number of each table that a DHT segment defines, and whether it is possible.
 
     Each code is the next number (annex C), so there are limits to how many there can be. The code of which
     all bits are 1 is not used. A difference of DC values has at most 15 bits.
     """
+    tables: list[tuple[int, bool]] = []
     position = 0
     while position + _DHT_HEAD_BYTES <= len(segment):
         counts = segment[position + 1 : position + _DHT_HEAD_BYTES]
@@ -159,8 +162,9 @@ def _huffman_tables(segment: bytes) -> Iterator[tuple[int, bool]]:
             code += count
             is_possible = is_possible and (not count or code < 1 << bits)
             code *= 2
-        yield segment[position], is_possible
+        tables.append((segment[position], is_possible))
         position = end
+    return tuple(tables)
 
 
 def _huffman_tables_of(process: int, scan: bytes) -> set[int]:
