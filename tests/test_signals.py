@@ -219,23 +219,28 @@ def test_a_second_signal_before_the_command_line_ends_the_run_at_once(payslip) -
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
 
 
-# Sends a signal while a class is created. Python 3.11 then replaces its exception by a RuntimeError.
-_WHILE_A_CLASS_IS_CREATED = (
-    "import dataclasses, os, signal\n"
+# Sends a signal while a module is imported, and replaces its exception, as interrupted code may: Python 3.11
+# does so while it creates a class (`__set_name__`).
+_REPLACING_ITS_EXCEPTION = (
+    "import os, signal, sys\n"
     "from docsend.__main__ import run\n"
-    "original = dataclasses.Field.__set_name__\n"
-    "def set_name(*arguments):\n"
-    "    dataclasses.Field.__set_name__ = original\n"
-    "    os.kill(os.getpid(), signal.SIGINT)\n"
-    "dataclasses.Field.__set_name__ = set_name\n"
+    "class Interrupt:\n"
+    "    def find_spec(self, name, *_):\n"
+    "        if name == 'docsend.cli.receipts':\n"
+    "            try:\n"
+    "                os.kill(os.getpid(), getattr(signal, sys.argv.pop()))\n"
+    "            except KeyboardInterrupt:\n"
+    "                raise TypeError from None\n"
+    "sys.meta_path.insert(0, Interrupt())\n"
     "run()"
 )
 
 
-def test_a_signal_while_a_class_is_created_is_no_bug() -> None:
-    words = [sys.executable, "-c", _WHILE_A_CLASS_IS_CREATED, "receipts"]
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_whose_exception_is_replaced_is_no_bug(name, code) -> None:
+    words = [sys.executable, "-c", _REPLACING_ITS_EXCEPTION, "receipts", name]
     done = subprocess.run(words, capture_output=True, check=False, timeout=60, text=True)
-    assert (done.returncode, done.stderr) == (130, "docsend: interrupted\n")
+    assert (done.returncode, done.stderr) == (code, "docsend: interrupted\n")
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,9 @@ def main(argv: Sequence[str], pending_signals: list[int] | None = None) -> int:
     """
     _escape_unencodable_output()
     language = _language_from_argv(argv)
+    received_signals = [] if pending_signals is None else pending_signals
     try:
-        with signals.interrupt_on_signal(pending_signals):
+        with signals.interrupt_on_signal(received_signals):
             if argv:
                 return _run(argv, language)
             _run(["--help"], language)
@@ -141,7 +142,7 @@ def main(argv: Sequence[str], pending_signals: list[int] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a bug is reported without a traceback
         from docsend.cli import errors
 
-        return errors.report(error, argv, language)
+        return errors.report(error, argv, language, received_signals)
 
 
 def _run(argv: Sequence[str], language: Language) -> int:

@@ -14,7 +14,7 @@ import typer.core
 from typer._click.exceptions import BadOptionUsage, BadParameter, MissingParameter, NoSuchOption
 from typer._click.types import IntRange
 
-from docsend import __version__
+from docsend import __version__, signals
 from docsend.cli.options import usage_error
 from docsend.errors import DocsendError, ExitCode, Interrupted, LocalError, UsageError
 from docsend.i18n import Language, Message
@@ -31,21 +31,31 @@ class _Bug(DocsendError):
     exit_code = ExitCode.BUG
 
 
-def report(error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language) -> int:
-    """Report the error that ended a run, also as JSON if --json was given, and return the exit code."""
-    docsend_error = _as_docsend_error(error, is_verbose="-v" in argv or "--verbose" in argv)
+def report(
+    error: Exception | KeyboardInterrupt, argv: Sequence[str], language: Language, received_signals: list[int]
+) -> int:
+    """Report the error that ended a run, also as JSON if --json was given, and return the exit code.
+
+    If signals were received, an error that only a bug could explain is taken for the exception of the first
+    one: code that was interrupted may have replaced it, as Python 3.11 does while a class is created.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        docsend_error: DocsendError = Interrupted.from_signal(error)
+    elif (known := _as_docsend_error(error)) is not None:
+        docsend_error = known
+    elif received_signals:
+        docsend_error = Interrupted.from_signal(signals.exception_for(received_signals[0]))
+    else:
+        docsend_error = _report_bug(error, with_trace="-v" in argv or "--verbose" in argv)
     output = output_for(Streams(language=language), as_json=_wants_json(argv))
     output.fail(docsend_error, send_result.from_error(docsend_error))
     return int(docsend_error.code)
 
 
-def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool) -> DocsendError:
+def _as_docsend_error(error: Exception) -> DocsendError | None:
+    """Return what an error means, or None if only a bug could explain it."""
     if isinstance(error, DocsendError):
         return error
-    # Python 3.11 replaces an exception that is raised while a class is created (in `__set_name__`).
-    interruption = error if isinstance(error, KeyboardInterrupt) else error.__cause__
-    if isinstance(interruption, KeyboardInterrupt):
-        return Interrupted.from_signal(interruption)
     if isinstance(error, typer.TyperException):
         return _from_typer_exception(error)
     if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
@@ -58,7 +68,7 @@ def _as_docsend_error(error: Exception | KeyboardInterrupt, *, is_verbose: bool)
             Message("out of memory"),
             Message("close other programs, or raise the memory limit (ulimit -v)"),
         )
-    return _report_bug(error, with_trace=is_verbose)
+    return None
 
 
 def _from_typer_exception(error: typer.TyperException) -> UsageError:
@@ -112,7 +122,7 @@ def _is_flag(error: BadOptionUsage) -> bool:
     )
 
 
-def _report_bug(error: BaseException, *, with_trace: bool) -> _Bug:
+def _report_bug(error: Exception, *, with_trace: bool) -> _Bug:
     """Return an error that locates a bug. If `with_trace` is true, also write the traceback to stderr.
 
     Neither contains values or exception messages, because they could identify a person.
